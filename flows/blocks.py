@@ -1,0 +1,153 @@
+"""A `map` for the verbs whose every call is a Prefect task run.
+
+The verbs hand the blocks that are missing to a function with the signature of the built-in `map`.
+This one runs each block as a task, so that Prefect shows which blocks ran, how long, and which
+failed, and keeps a progress artifact of the whole. The work itself goes to processes made with
+spawn (a fork would copy the storage library's and torch's threads in an unknown state); a task is
+then only a thread that waits for its process. One worker, or one block, needs no processes.
+
+Tasks are few and fat, return what the block function returns (a number or a name, never fields),
+and are not cached: which blocks are complete is known from the archive alone.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from functools import partial
+from multiprocessing import active_children, get_context, parent_process
+from typing import Any
+from uuid import UUID
+
+from prefect import task
+from prefect.artifacts import create_progress_artifact, update_progress_artifact
+from prefect.cache_policies import NO_CACHE
+
+AHEAD = 2  # tasks submitted per worker: one runs, one waits, the rest is not yet in Prefect
+SECONDS = 2.0  # between two updates of the artifact: each is a request to the server
+
+
+@task(name="block", task_run_name="{label}", cache_policy=NO_CACHE, persist_result=False)
+def run_block(label: str, call: Callable[[], Any]) -> Any:
+    """One block of a verb, shown under its label.
+
+    >>> run_block.fn("simulation-1a2b3c4d5e block 3", lambda: 3)
+    3
+    """
+    return call()
+
+
+class Blocks:
+    """Maps a function over blocks like the built-in `map`, as Prefect tasks on some processes.
+
+    `name` is the spec's name, from which tasks and the artifact take theirs. Results come in the
+    order of the calls. A worker that is killed raises ChildProcessError.
+    """
+
+    def __init__(self, name: str, workers: int = 1) -> None:
+        if workers < 1:
+            raise ValueError(f"expected at least 1 worker, got {workers}; ask for 1 or more")
+        self.name, self.workers = name, workers
+
+    def __call__(
+        self, function: Callable[..., Any], /, *iterables: Iterable[Any]
+    ) -> Iterator[Any]:
+        """Runs function(*arguments) for every row of the iterables."""
+        calls = [
+            (self._label(index, row), partial(function, *row))
+            for index, row in enumerate(zip(*iterables, strict=False))
+        ]
+        if not calls:
+            return
+        progress = _Artifact(self.name, len(calls))
+        workers = min(self.workers, len(calls))
+        for result in self._here(calls) if workers == 1 else self._beside(calls, workers):
+            progress.advance()
+            yield result
+
+    def _label(self, index: int, row: tuple[Any, ...]) -> str:
+        """Called after the block's number, which the verbs pass last."""
+        block = row[-1] if row and isinstance(row[-1], int) else index
+        return f"{self.name} block {block}"
+
+    def _here(self, calls: list[tuple[str, partial[Any]]]) -> Iterator[Any]:
+        for label, call in calls:
+            yield run_block(label, call)
+
+    def _beside(self, calls: list[tuple[str, partial[Any]]], workers: int) -> Iterator[Any]:
+        with _processes(workers) as pool:
+            waiting: deque[Any] = deque()
+            for label, call in calls:
+                waiting.append(run_block.submit(label, partial(_wait, pool, call)))
+                if len(waiting) >= AHEAD * workers:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+
+
+def _wait(pool: ProcessPoolExecutor, call: partial[Any]) -> Any:
+    try:
+        return pool.submit(call.func, *call.args).result()
+    except BrokenProcessPool:
+        raise ChildProcessError(
+            "a worker process was ended from outside, often for want of memory; "
+            "run again with fewer workers: complete blocks are kept"
+        ) from None
+
+
+@contextmanager
+def _processes(workers: int) -> Iterator[ProcessPoolExecutor]:
+    """A pool whose processes are gone afterwards, at once if the wait for them is broken off.
+
+    After an error the blocks that are under way are finished, since they will be needed.
+    """
+    before = set(active_children())
+    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_serve)
+    try:
+        yield pool
+    except Exception:
+        pool.shutdown(cancel_futures=True)
+        raise
+    except BaseException:  # Ctrl-C
+        for child in set(active_children()) - before:
+            child.terminate()  # a block is complete or absent, whenever it is cut
+        pool.shutdown(wait=False, cancel_futures=True)
+        raise
+    pool.shutdown()
+
+
+def _serve() -> None:
+    """What a worker does first: it leaves Ctrl-C to its parent, and ends when the parent ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to every process
+    parent = parent_process()
+
+    def follow() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=follow, daemon=True).start()
+
+
+class _Artifact:
+    """Prefect's progress artifact for the blocks of one spec."""
+
+    def __init__(self, name: str, total: int) -> None:
+        self.total, self.done, self.told = total, 0, time.monotonic()
+        created = create_progress_artifact(
+            progress=0.0, key=f"{name}-blocks", description=f"{total} blocks of {name}"
+        )
+        self.id: UUID = created  # type: ignore[assignment]
+
+    def advance(self) -> None:
+        self.done += 1
+        if self.done == self.total or time.monotonic() - self.told > SECONDS:
+            update_progress_artifact(self.id, progress=100.0 * self.done / self.total)
+            self.told = time.monotonic()

@@ -1,0 +1,155 @@
+"""The commands that only look into an archive: list, verify, show."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from pushforward.flows.usage import UsageError
+
+if TYPE_CHECKING:
+    from pushforward.archive import Archive
+    from pushforward.entries import Entry
+
+Root = Annotated[Path, Parameter(name="--root")]
+RUNS = Path("runs")
+
+
+def entries(
+    *,
+    root: Root = RUNS,
+    where: Annotated[
+        tuple[str, ...], Parameter(name="--where", negative="", show_default=False)
+    ] = (),
+) -> None:
+    """List what an archive holds.
+
+    Parameters
+    ----------
+    root
+        Folder of the archive.
+    where
+        Only results whose study says so, as in equation=navier_stokes or viscosity=[0,1e-3], a
+        range; may be repeated.
+    """
+    from rich import box
+    from rich.table import Table
+
+    from pushforward.archive import Archive
+    from pushforward.flows.table import console
+
+    found = Archive(root).search(**dict(_condition(text) for text in where))
+    if not found:
+        say = f"{root} holds no results" + (" like these" if where else "")
+        console().print(say)
+        return
+    drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in ("name", "state", "equation", "grid", "members", "made"):
+        drawn.add_column(column, no_wrap=column == "name")
+    for entry in found:
+        drawn.add_row(*_row(entry, Archive(root)))
+    console().print(drawn)
+
+
+def verify(name: str | None = None, /, *, root: Root = RUNS) -> int:
+    """Read results back and compare them with their checksums.
+
+    Parameters
+    ----------
+    name
+        A result, or the beginning of its name; all of them by default.
+    root
+        Folder of the archive.
+    """
+    from pushforward.archive import Archive
+
+    archive = Archive(root)
+    found = [find(archive, name)] if name else archive.search()
+    damaged = 0
+    for entry in found:
+        faults = archive.verify(entry.name)
+        damaged += bool(faults)
+        state = "intact" if entry.sealed else _state(entry, archive)
+        print(f"{entry.name}: " + (f"damaged: {', '.join(faults)}" if faults else state))
+    return 1 if damaged else 0
+
+
+def show(name: str, /, *, root: Root = RUNS) -> None:
+    """Open a result with xarray and print it; files where it has no arrays.
+
+    Parameters
+    ----------
+    name
+        A result, or the beginning of its name.
+    root
+        Folder of the archive.
+    """
+    from pushforward.archive import Archive
+
+    archive = Archive(root)
+    entry = find(archive, name)
+    archive.require(entry.name)
+    folder = archive.folder(entry.name)
+    print(f"{entry.name} in {folder}")
+    if (folder / "data.zarr").exists():
+        print(archive.open(entry.name))
+    else:
+        for path in sorted(folder.iterdir()):
+            print(f"  {path.name:<24} {path.stat().st_size:>12,} bytes")
+
+
+def _condition(text: str) -> tuple[str, Any]:
+    """A key and a value to search for; a list of two numbers is a range.
+
+    >>> _condition("viscosity=[0, 0.1]"), _condition("equation=gray_scott")
+    (('viscosity', (0, 0.1)), ('equation', 'gray_scott'))
+    """
+    import yaml
+
+    key, equals, value = text.partition("=")
+    if not key or not equals:
+        raise UsageError(f"--where: expected key=value, got {text!r}; name a key and a value")
+    try:
+        parsed = yaml.safe_load(value)
+    except yaml.YAMLError:
+        raise UsageError(f"--where: expected a YAML value, got {value!r}; quote it") from None
+    return key, tuple(parsed) if isinstance(parsed, list) else parsed
+
+
+def find(archive: Archive, name: str) -> Entry:
+    """The one result that is called so, or begins so."""
+    found = [entry for entry in archive.search() if entry.name.startswith(name)]
+    exact = [entry for entry in found if entry.name == name]
+    if len(exact or found) == 1:
+        return (exact or found)[0]
+    if found:
+        names = ", ".join(entry.name for entry in found)
+        raise LookupError(
+            f"expected one result, got {len(found)} named {name}...: {names}; be exact"
+        )
+    raise LookupError(f"{name} is not in {archive.root}; `pushforward list` says what is")
+
+
+def _row(entry: Entry, archive: Archive) -> tuple[str, ...]:
+    simulation = entry.spec
+    for above in ("generation", "training", "simulation"):
+        simulation = simulation.get(above, simulation)
+    grid = entry.spec.get("grid") or simulation["grid"]
+    made = (entry.manifest or {}).get("provenance", {}).get("time", "")
+    return (
+        entry.name,
+        _state(entry, archive),
+        simulation["equation"]["kind"],
+        "x".join(map(str, grid["shape"])),
+        str(entry.spec.get("members", "")),
+        str(made),
+    )
+
+
+def _state(entry: Entry, archive: Archive) -> str:
+    if entry.sealed:
+        return "complete"
+    total = len(archive.blocks(entry.name))
+    return f"{total - len(archive.missing(entry.name))} of {total} blocks" if total else "begun"

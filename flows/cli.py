@@ -1,0 +1,221 @@
+"""The command line: ``pushforward run STUDY`` and the verbs one by one.
+
+Commands read a study, call a flow (or, with --no-prefect, the verb itself), and print what a
+person wants to know next. Results go to stdout, progress and complaints to stderr. A mistake of
+the user's is one sentence: exit code 2 when the command or the study is wrong, 1 when the run
+failed, 130 after Ctrl-C. A traceback is shown only with --debug, or for a defect of the program.
+
+torch and Prefect are imported by the commands that need them, so that --help answers at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import App, CycloptsError, Parameter
+
+import pushforward
+from pushforward.flows import browse
+from pushforward.flows.usage import UsageError
+
+if TYPE_CHECKING:
+    from pushforward import Study
+
+MISTAKES = (ValueError, LookupError, OSError, FloatingPointError)
+SPECS = {  # which part of a study each verb takes
+    "simulate": "simulation",
+    "train": "training",
+    "generate": "generation",
+    "evaluate": "evaluation",
+}
+
+Source = Annotated[
+    str, Parameter(help="A YAML file, or the name of one in the catalogue, such as smoke.")
+]
+FLAG = Parameter(negative="", show_default=False)
+
+app = App(
+    name="pushforward",
+    help="Generative surrogates of PDEs: simulate, train, generate, evaluate.",
+    version=lambda: pushforward.__version__,
+    suppress_keyboard_interrupt=False,  # main says what follows from it
+)
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What all commands that run a study understand."""
+
+    root: Path = Path("runs")
+    "Folder of the archive."
+    set: Annotated[tuple[str, ...], Parameter(name="--set", negative="", show_default=False)] = ()
+    "Change one value of the study, as in training.steps=100; may be repeated."
+    workers: int | None = None
+    "Processes for blocks of members; by default one per core."
+    smoke: Annotated[bool, FLAG] = False
+    "Shrink the study to seconds: does it hold together?"
+    no_prefect: Annotated[bool, FLAG] = False
+    "Call the verbs directly, without Prefect's record of the run."
+    debug: Annotated[bool, FLAG] = False
+    "Show tracebacks, and all that Prefect logs."
+
+
+PLAIN = Options()
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs one command of the command line and exits with its code.
+
+    >>> main(["--version"])
+    Traceback (most recent call last):
+    SystemExit: 0
+    """
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    sys.exit(_exit_code(given))
+
+
+def _exit_code(given: list[str]) -> int:
+    try:
+        code = app(given, exit_on_error=False, print_error=False, result_action="return_value")
+        return code if isinstance(code, int) else 0
+    except (UsageError, CycloptsError) as mistake:
+        return _complain(mistake, 2)
+    except MISTAKES as mistake:
+        if "--debug" in given:
+            raise
+        return _complain(mistake, 1)
+    except KeyboardInterrupt:
+        print("pushforward: stopped; the same command goes on from here", file=sys.stderr)
+        return 130
+
+
+def _complain(mistake: Exception, code: int) -> int:
+    text = str(mistake.args[0] if isinstance(mistake, KeyError) and mistake.args else mistake)
+    print(f"pushforward: {' '.join(text.split())}", file=sys.stderr)
+    return code
+
+
+@app.command(sort_key=0)
+def run(study: Source, /, *, options: Options = PLAIN) -> None:
+    """Take a study from YAML to a scored ensemble and a report."""
+    _stages(study, options, tuple(SPECS))
+
+
+@app.command(sort_key=1)
+def simulate(study: Source, /, *, options: Options = PLAIN) -> None:
+    """Solve a study's equation for every member that is missing."""
+    _stages(study, options, ("simulate",))
+
+
+@app.command(sort_key=2)
+def train(study: Source, /, *, options: Options = PLAIN) -> None:
+    """Train a study's surrogate, from its last checkpoint if there is one."""
+    _stages(study, options, ("train",))
+
+
+@app.command(sort_key=3)
+def generate(study: Source, /, *, options: Options = PLAIN) -> None:
+    """Sample every member of a study's ensemble that is missing."""
+    _stages(study, options, ("generate",))
+
+
+@app.command(sort_key=4)
+def evaluate(study: Source, /, *, options: Options = PLAIN) -> None:
+    """Score a study's ensemble and write the report."""
+    _stages(study, options, ("evaluate",))
+
+
+@app.command(sort_key=5)
+def report(study: Source, /, *, options: Options = PLAIN) -> None:
+    """Write the report of an evaluated study again."""
+    loaded = load(study, options)
+    from pushforward.archive import Archive
+    from pushforward.report import report as write
+
+    archive = Archive(options.root)
+    print(write(loaded.evaluation, archive, title=loaded.title, description=loaded.description))
+
+
+def load(source: str, options: Options) -> Study:
+    """The study with its overrides; whatever is wrong in it is a mistake of usage."""
+    if options.workers is not None and options.workers < 1:
+        raise UsageError(f"--workers: expected 1 or more, got {options.workers}; ask for 1")
+    from pushforward.study import Study
+
+    try:
+        study = Study.load(source, options.set)
+        return study.smoke() if options.smoke else study
+    except MISTAKES as mistake:
+        if options.debug:
+            raise
+        raise UsageError(str(mistake)) from None
+
+
+def _stages(source: str, options: Options, stages: Sequence[str]) -> None:
+    """Runs some of the verbs of a study, as flows or plainly, and says what came out."""
+    study, root = load(source, options), str(options.root)
+    workers = options.workers or cores()
+    if options.no_prefect:
+        _verbs(study, root, workers, stages)
+    else:
+        from pushforward.flows.terminal import prefect_in_terminal
+
+        with prefect_in_terminal(options.debug):
+            from pushforward.flows.study import run_stages
+
+            run_stages(study, root, workers, stages)
+    if stages[-1] == "evaluate":
+        _tell_scores(study, root)
+    else:
+        print(getattr(study, SPECS[stages[-1]]).name)
+
+
+def _verbs(study: Study, root: str, workers: int, stages: Sequence[str]) -> None:
+    """The same without Prefect."""
+    import pushforward as verbs
+
+    archive = verbs.Archive(root)
+    for stage in stages:
+        spec = getattr(study, SPECS[stage])
+        options = {"workers": workers} if stage in ("simulate", "generate") else {}
+        getattr(verbs, stage)(spec, archive, **options)
+    if stages[-1] == "evaluate":
+        from pushforward.report import report as write
+
+        write(study.evaluation, archive, title=study.title, description=study.description)
+
+
+def _tell_scores(study: Study, root: str) -> None:
+    """The ensemble's name, its scores, and where the report lies: what all the work was for."""
+    from pushforward.archive import Archive
+    from pushforward.evaluation import SCORES_FILE, restore
+    from pushforward.flows.table import console, show
+    from pushforward.report import FILE
+
+    archive, evaluation = Archive(root), study.evaluation
+    out = console()
+    show(restore(archive.read_json(evaluation, SCORES_FILE)), out)
+    out.print(f"ensemble  {evaluation.generation.name}", highlight=False)
+    out.print(f"report    {archive.file(evaluation, FILE)}", highlight=False, soft_wrap=True)
+
+
+def cores() -> int:
+    """How many cores this process may use.
+
+    >>> cores() >= 1
+    True
+    """
+    if hasattr(os, "sched_getaffinity"):  # what a batch system or container grants
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+app.command(browse.entries, name="list", sort_key=6)
+app.command(browse.show, sort_key=7)
+app.command(browse.verify, sort_key=8)

@@ -1,0 +1,117 @@
+"""One thin flow per verb: simulate, train, generate, evaluate.
+
+Each takes a spec, the archive's root and maybe the number of worker processes, calls the verb, and
+returns the name under which the result lies in the archive; fields never pass through Prefect. The
+spec is a pydantic model, so the same flow can be filled in as a form, deployed and scheduled. What
+a flow leaves in Prefect besides its runs are artifacts: the progress of blocks, the score table,
+and a page that says where the report is.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from prefect import flow, task
+from prefect.artifacts import (
+    create_link_artifact,
+    create_markdown_artifact,
+    create_table_artifact,
+)
+from prefect.cache_policies import NO_CACHE
+
+from pushforward import evaluation as scoring
+from pushforward import generation as sampling
+from pushforward import report as reporting
+from pushforward import simulation as solving
+from pushforward import training as learning
+from pushforward.archive import Archive
+from pushforward.flows.blocks import Blocks
+from pushforward.flows.table import rows
+from pushforward.flows.terminal import share_console
+from pushforward.spec import Evaluation, Generation, Simulation, Training
+
+share_console()
+
+
+@flow(flow_run_name="{simulation.name}", persist_result=False)
+def simulate(simulation: Simulation, root: str = "runs", workers: int = 1) -> str:
+    """Solves the equation for every member that is missing; the verb, with a task run per block.
+
+    >>> simulate.name, list(simulate.parameters.properties)
+    ('simulate', ['simulation', 'root', 'workers'])
+    """
+    return solving.simulate(simulation, Archive(root), map=Blocks(simulation.name, workers))
+
+
+@flow(flow_run_name="{training.name}", persist_result=False)
+def train(training: Training, root: str = "runs") -> str:
+    """Trains the surrogate, from its last checkpoint if there is one; the verb, as one task run.
+
+    >>> train.name, list(train.parameters.properties)
+    ('train', ['training', 'root'])
+    """
+    return _train(training, root)
+
+
+@flow(flow_run_name="{generation.name}", persist_result=False)
+def generate(generation: Generation, root: str = "runs", workers: int = 1) -> str:
+    """Samples every member that is missing; the verb, with a task run per block.
+
+    >>> generate.name, list(generate.parameters.properties)
+    ('generate', ['generation', 'root', 'workers'])
+    """
+    return sampling.generate(generation, Archive(root), map=Blocks(generation.name, workers))
+
+
+@flow(flow_run_name="{evaluation.name}", persist_result=False)
+def evaluate(
+    evaluation: Evaluation, root: str = "runs", title: str = "", description: str = ""
+) -> str:
+    """Scores the ensemble and writes the report, under a title; leaves both as artifacts.
+
+    >>> evaluate.name, list(evaluate.parameters.properties)
+    ('evaluate', ['evaluation', 'root', 'title', 'description'])
+    """
+    table = _score(evaluation, root)
+    page = _report(evaluation, root, title, description)
+    ensemble = evaluation.generation.name
+    create_table_artifact(
+        table=table, key=f"{evaluation.name}-scores", description=f"Scores of {ensemble}"
+    )
+    create_markdown_artifact(
+        markdown=_summary(ensemble, table, page), key=f"{evaluation.name}-report"
+    )
+    create_link_artifact(
+        link=page.as_uri(), link_text=f"Report on {ensemble}", key=f"{evaluation.name}-link"
+    )
+    return evaluation.name
+
+
+@task(name="train", task_run_name="{training.name}", cache_policy=NO_CACHE, persist_result=False)
+def _train(training: Training, root: str) -> str:
+    return learning.train(training, Archive(root))
+
+
+@task(name="score", task_run_name="{evaluation.name}", cache_policy=NO_CACHE, persist_result=False)
+def _score(evaluation: Evaluation, root: str) -> list[dict[str, str]]:
+    return rows(scoring.evaluate(evaluation, Archive(root)))
+
+
+@task(
+    name="report",
+    task_run_name="{evaluation.name} report",
+    cache_policy=NO_CACHE,
+    persist_result=False,
+)
+def _report(evaluation: Evaluation, root: str, title: str, description: str) -> Path:
+    page = reporting.report(evaluation, Archive(root), title=title, description=description)
+    return page.resolve()
+
+
+def _summary(ensemble: str, table: list[dict[str, str]], page: Path) -> str:
+    """The markdown artifact: how many scores are inside their floor, and where the report lies."""
+    inside = sum(row["inside"] == "yes" for row in table)
+    return (
+        f"# {ensemble}\n\n{inside} of {len(table)} scores are inside the solver's own floor.\n\n"
+        f"Report: [{page}]({page.as_uri()})\n"
+    )

@@ -1,0 +1,40 @@
+"""The whole study as one flow: simulate, train, generate, evaluate and report, as subflows.
+
+Every stage asks the archive what is missing, so a study that was interrupted goes on where it
+stopped, and a complete one only says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from prefect import flow
+
+from pushforward.flows.stages import evaluate, generate, simulate, train
+from pushforward.study import Study
+
+
+@flow(name="study", flow_run_name="{study.title}", persist_result=False)
+def run(study: Study, root: str = "runs", workers: int = 1) -> str:
+    """Takes a study from its YAML to a scored ensemble; returns the evaluation's name.
+
+    >>> run.name, list(run.parameters.properties)
+    ('study', ['study', 'root', 'workers'])
+    """
+    simulate(study.simulation, root, workers)
+    train(study.training, root)
+    generate(study.generation, root, workers)
+    return evaluate(study.evaluation, root, study.title, study.description)
+
+
+def run_stages(study: Study, root: str, workers: int, stages: Sequence[str]) -> str:
+    """Runs the whole study as one flow, or one of its verbs by itself; returns the last name."""
+    if len(stages) > 1:
+        return run(study, root, workers)
+    if stages[0] == "simulate":
+        return simulate(study.simulation, root, workers)
+    if stages[0] == "train":
+        return train(study.training, root)
+    if stages[0] == "generate":
+        return generate(study.generation, root, workers)
+    return evaluate(study.evaluation, root, study.title, study.description)

@@ -1,0 +1,62 @@
+"""Pushforward: generative surrogates of PDEs, from a page of YAML to a scored ensemble.
+
+    from pushforward import Archive, Study, simulate, train, generate, evaluate
+
+The names load on first use, so that the floors below (`pushforward.solvers`,
+`pushforward.generative`) can be used without the storage and scheduling libraries.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pushforward.archive import Archive
+    from pushforward.comparison import compare
+    from pushforward.evaluation import evaluate
+    from pushforward.generation import generate
+    from pushforward.simulation import simulate
+    from pushforward.spec import Evaluation, Generation, Simulation, Training
+    from pushforward.study import Study
+    from pushforward.training import train
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Archive",
+    "Evaluation",
+    "Generation",
+    "Simulation",
+    "Study",
+    "Training",
+    "compare",
+    "evaluate",
+    "generate",
+    "simulate",
+    "train",
+]
+
+_ROOMS = {
+    "Archive": "archive",
+    "Evaluation": "spec",
+    "Generation": "spec",
+    "Simulation": "spec",
+    "Study": "study",
+    "Training": "spec",
+    "compare": "comparison",
+    "evaluate": "evaluation",
+    "generate": "generation",
+    "simulate": "simulation",
+    "train": "training",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _ROOMS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_ROOMS[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

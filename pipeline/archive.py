@@ -1,0 +1,258 @@
+"""The one room that touches the disk: results in blocks, sealed when they are complete.
+
+    root/<name>/spec.json           the spec, with the layout it was first made with
+               data.zarr/           arrays, one shard per block of members (see `layout`)
+               blocks/000000.json   markers: which members, checksums, seconds, machine
+               <files>              weights, metrics, reports (see `shelf`)
+               manifest.json        the seal: provenance, blocks and files with their checksums
+
+A block is done when its marker exists; the marker is written after the data, both flushed to the
+disk. A result is complete when it is sealed; before that every block is read back and compared
+with its marker. Everything is written atomically and all that a process decides on is on disk, so
+a verb may be killed at any instant and run again, and two may run at once: they write the same
+bits.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import xarray as xr
+
+from pushforward import disk, layout
+from pushforward.entries import Entry, entries
+from pushforward.lineage import Spec
+from pushforward.provenance import machine, now, provenance
+from pushforward.shelf import DATA, MANIFEST, SPEC, Shelf
+from pushforward.spec import KINDS, Training
+
+if TYPE_CHECKING:
+    from pushforward.generative import Surrogate
+
+BLOCKS, WEIGHTS = "blocks", "surrogate.safetensors"
+ORPHAN_AGE = 600.0  # seconds without a write after which a `.partial` has no living writer
+UNREADABLE = (OSError, ValueError, RuntimeError, KeyError, TypeError)
+
+
+class Archive(Shelf):
+    """The results below a local folder, which is made when the first one is stored.
+
+    Raises ValueError for a URL.
+
+    >>> import tempfile
+    >>> Archive(tempfile.mkdtemp()).search()
+    []
+    """
+
+    def blocks(self, spec: Spec | str) -> range:
+        """The numbers of a result's blocks; none for what has no members on disk."""
+        members, block = self._size(spec)
+        return range(-(-members // block))
+
+    def span(self, spec: Spec | str, block: int) -> range:
+        """The members of one block."""
+        members, size = self._size(spec)
+        if not 0 <= block * size < members:
+            raise ValueError(f"expected a block of {self.blocks(spec)}, got {block}; choose one")
+        return range(block * size, min(block * size + size, members))
+
+    def missing(self, spec: Spec | str) -> list[int]:
+        """The blocks that are not done."""
+        folder = self.folder(spec) / BLOCKS
+        return [block for block in self.blocks(spec) if not (folder / _marker(block)).exists()]
+
+    def done(self, spec: Spec | str, block: int) -> bool:
+        """Whether one block is done."""
+        return (self.folder(spec) / BLOCKS / _marker(block)).exists()
+
+    def sealed(self, spec: Spec | str) -> bool:
+        """Whether the result is complete."""
+        return (self.folder(spec) / MANIFEST).exists()
+
+    def require(self, spec: Spec | str) -> None:
+        """Raises LookupError, with what to run, unless the result is complete."""
+        if self.sealed(spec):
+            return
+        folder = self.folder(spec)
+        kind = folder.name.partition("-")[0]
+        call = f"{KINDS[kind].verb}(study.{kind}, archive)"
+        if not (folder / SPEC).exists():
+            raise LookupError(f"{folder.name} is not in {self.root}; run {call} first")
+        count, left = len(self.blocks(spec)), len(self.missing(spec))
+        state = f"is incomplete ({count - left} of {count} blocks)" if count else "is incomplete"
+        raise LookupError(f"{folder.name} in {self.root} {state}; run {call} again")
+
+    def manifest(self, spec: Spec | str) -> dict[str, Any]:
+        """The seal of a complete result; LookupError for one that is absent or incomplete."""
+        self.require(spec)
+        return disk.read_json(self.folder(spec) / MANIFEST)
+
+    def search(self, **where: Any) -> list[Entry]:
+        """The results whose lineage has all of the values, complete or not, by name.
+
+        A key is a name in the spec (`viscosity`, `kind`; `equation` for the equation's kind) or
+        the end of a dotted path; a value is equal, or a pair (least, largest).
+        """
+        return [entry for entry in entries(self.root) if entry.matches(where)]
+
+    def open(self, spec: Spec | str, **options: Any) -> xr.Dataset:
+        """A complete result's arrays, read when they are used; `options` go to `xr.open_zarr`.
+
+        ``chunks={}`` gives dask arrays, one block a chunk, for ensembles larger than memory.
+        Raises LookupError for a result that is absent, incomplete, or has no arrays.
+        """
+        self.require(spec)
+        path = self.folder(spec) / DATA
+        if not path.exists():
+            raise LookupError(f"expected arrays in {path.parent}, got files only; read these")
+        dataset = xr.open_zarr(path, **{"consolidated": False, "chunks": None, **options})
+        known = self.stored(spec) if isinstance(spec, str) else spec
+        first = getattr(known, "channels", ())  # a folder lists its arrays in any order
+        return dataset[[*first, *sorted({*dataset.data_vars} - {*first}, key=str)]]
+
+    def surrogate(self, training: Training | str) -> Surrogate:
+        """The trained surrogate; LookupError, with what to run, when it is not complete."""
+        from pushforward.generative import Surrogate
+
+        self.require(training)
+        tensors, metadata = self.read_tensors(training, WEIGHTS)
+        return Surrogate.restore(metadata["config"], tensors)
+
+    def create(self, spec: Spec, template: xr.Dataset | None = None) -> None:
+        """Makes a result's folder, and its arrays if a template is given; what is there stays."""
+        folder = self.folder(spec)
+        if folder.exists():
+            disk.sweep(folder, ORPHAN_AGE)
+        if not (folder / SPEC).exists():
+            values = {"kind": spec.kind, "name": spec.name, "spec": spec.model_dump(mode="json")}
+            disk.write_json(folder / SPEC, values)
+        if template is not None:
+            layout.allocate(folder / DATA, template, self._size(spec)[1])
+
+    def write(self, spec: Spec, block: int, dataset: xr.Dataset, seconds: float = 0.0) -> None:
+        """Stores exactly the members of one block, of all variables, and marks the block as done.
+
+        A block that is done stays as it is.
+        Raises ValueError for other members, variables or shapes than the block's,
+        FloatingPointError for values that are not finite, OSError when the disk refuses; the block
+        is then not marked, and nothing else is touched.
+        """
+        members, folder = self.span(spec, block), self.folder(spec)
+        layout.check(folder / DATA, members, dataset)
+        if self.done(spec, block):
+            return
+        names = sorted(str(name) for name in dataset.data_vars)
+        marker = {
+            "block": block,
+            "members": [members.start, members.stop],
+            "arrays": {name: layout.checksum(dataset[name].values) for name in names},
+            "seconds": round(seconds, 3),
+            "machine": machine(),
+            "time": now(),
+        }
+        try:
+            layout.write(folder / DATA, members, dataset)
+            disk.write_json(folder / BLOCKS / _marker(block), marker)
+        except FileNotFoundError:
+            # another process did this block too, and swept this one's file when it sealed
+            if not self.done(spec, block):
+                raise
+
+    def seal(self, spec: Spec) -> None:
+        """Marks a result as complete, after reading back every block; a sealed one stays.
+
+        Raises LookupError when blocks are missing, and OSError when stored blocks differ from
+        their checksums; the markers of these are taken away, so that they are computed again.
+        """
+        if self.sealed(spec):
+            return
+        self.create(spec)
+        folder = self.folder(spec)
+        if self.missing(spec):
+            self.require(spec)
+        markers = self._markers(spec)
+        faults = [marker for marker in markers if not self._intact(spec, marker)]
+        for marker in faults:
+            (folder / BLOCKS / _marker(marker["block"])).unlink(missing_ok=True)
+        if faults:
+            numbers = ", ".join(str(marker["block"]) for marker in faults)
+            raise OSError(
+                f"expected what was written to {folder}, read back something else in block "
+                f"{numbers}; check the disk and run the same command again"
+            )
+        disk.sweep(folder)
+        manifest = {
+            "name": folder.name,
+            "kind": spec.kind,
+            "provenance": provenance(),
+            "seconds": round(sum(marker["seconds"] for marker in markers), 3),
+            "blocks": markers,
+            "files": {name: disk.digest(folder / name) for name in self._files(spec)},
+        }
+        disk.write_json(folder / MANIFEST, manifest)
+
+    def verify(self, spec: Spec | str) -> list[str]:
+        """What is stored of a result but differs from its checksum: blocks and files.
+
+        >>> import tempfile
+        >>> Archive(tempfile.mkdtemp()).verify("simulation-1a2b3c4d5e")
+        Traceback (most recent call last):
+        LookupError: simulation-1a2b3c4d5e is not in ...; `search` lists what is
+        """
+        folder = self.folder(spec)
+        self._size(spec)  # is it there at all?
+        seal = disk.read_json(folder / MANIFEST) if self.sealed(spec) else {}
+        markers = seal.get("blocks") or self._markers(spec)
+        bad = [f"block {one['block']}" for one in markers if not self._intact(spec, one)]
+        for name, digest in seal.get("files", {}).items():
+            if not (folder / name).is_file() or disk.digest(folder / name) != digest:
+                bad.append(name)
+        return bad
+
+    def _size(self, spec: Spec | str) -> tuple[int, int]:
+        """How many members a result has on disk, and how many of them make a block there."""
+        values = spec.model_dump() if isinstance(spec, Spec) else {}
+        if (self.folder(spec) / SPEC).exists():
+            values = disk.read_json(self.folder(spec) / SPEC)["spec"]
+        elif isinstance(spec, str):
+            self.stored(spec)
+        return (values["members"], values["block"]) if "block" in values else (0, 1)
+
+    def _intact(self, spec: Spec | str, marker: dict[str, Any]) -> bool:
+        """Whether a block can be read back as it was written."""
+        try:
+            members = range(*marker["members"])
+            path = self.folder(spec) / DATA
+            return layout.checksums(path, members, sorted(marker["arrays"])) == marker["arrays"]
+        except UNREADABLE:  # a failed checksum of a chunk, a lost file, a marker that is none
+            return False
+
+    def _markers(self, spec: Spec | str) -> list[dict[str, Any]]:
+        """The markers of the blocks that are done; one that cannot be read is a block's number."""
+        markers, folder = [], self.folder(spec) / BLOCKS
+        for block in self.blocks(spec):
+            try:
+                markers.append(disk.read_json(folder / _marker(block)))
+            except FileNotFoundError:
+                continue
+            except UNREADABLE:
+                markers.append({"block": block})
+        return markers
+
+    def _files(self, spec: Spec | str) -> list[str]:
+        """Everything of a result but its blocks, their markers, the seal, and logs (.jsonl)."""
+        folder = self.folder(spec)
+        fields = layout.fields(folder / DATA) if self.blocks(spec) else []
+        chunks = [folder / BLOCKS, *(folder / DATA / name / "c" for name in fields)]
+        return sorted(
+            path.relative_to(folder).as_posix()
+            for path in folder.rglob("*")
+            if path.is_file()
+            and path.name != MANIFEST
+            and path.suffix != ".jsonl"
+            and not {*path.parents} & {*chunks}
+        )
+
+
+def _marker(block: int) -> str:
+    return f"{block:06d}.json"

@@ -1,0 +1,73 @@
+r"""What a training sees: stored members as tensors, and the batch of any step, by address.
+
+A batch is a function of (seed, step) alone. Members come in the order of one permutation per epoch,
+noise levels are spread over [0, 1) with one member in each of `batch` equal strata, and noise and
+shifts are addressed like every other random number (see `solvers.normals`). So a training that was
+stopped at a step goes on with exactly the batches it would have seen.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from pushforward.archive import Archive
+from pushforward.generative import Surrogate
+from pushforward.solvers import Use, uniforms
+from pushforward.spec import Training
+
+
+def load(training: Training, archive: Archive) -> Float[Tensor, "n channel ..."]:
+    """The members a training learns from and those it holds out, float32, frames as channels.
+
+    Shape (members + held_out, frames * channels, *grid). Raises LookupError, with what to run, when
+    the simulation is not complete.
+    """
+    count = training.members + training.held_out
+    dataset = archive.open(training.simulation).isel(member=slice(0, count))
+    stack = [
+        dataset[name].isel(time=frame).values.astype(np.float32) for frame, name in training.stack
+    ]
+    return torch.from_numpy(np.stack(stack, axis=1))
+
+
+TILT = 1.5  # how much more often large scales are looked at than small ones (1: equally)
+
+
+class Batches:
+    """The batches of a training, for whitened fields x (n, channel, mode); call with a step.
+
+    A call returns x (batch, channel, mode), times t (batch,) and normals eps like x.
+    """
+
+    def __init__(self, x: Tensor, surrogate: Surrogate, training: Training) -> None:
+        self.x, self.basis, self.training = x, surrogate.basis, training
+        self.permutation = lru_cache(maxsize=2)(self._permutation)
+
+    def __call__(self, step: int) -> tuple[Tensor, Tensor, Tensor]:
+        seed, batch = self.training.seed, self.training.batch
+        slots = range(batch)
+        x = self.x[self.indices(step)]
+        if self.training.translations:
+            axes = torch.arange(self.basis.waves.shape[1])
+            x = self.basis.translate(x, uniforms(seed, Use.SHIFT, slots, [axes], step))
+        offset = uniforms(seed, Use.LEVEL, [0], [torch.zeros(1, dtype=torch.int64)], step)[0]
+        t = 1 - (1 - (torch.arange(batch) + offset) / batch) ** TILT
+        return x, t.float(), self.basis.noise(seed, Use.TRAINING, slots, step)
+
+    def indices(self, step: int) -> Int[Tensor, "batch"]:
+        """Which members make a step's batch: every member once an epoch."""
+        first = step * self.training.batch
+        places = range(first, first + self.training.batch)
+        n = len(self.x)
+        return torch.stack([self.permutation(place // n)[place % n] for place in places])
+
+    def _permutation(self, epoch: int) -> Int[Tensor, "n"]:
+        keys = uniforms(
+            self.training.seed, Use.ORDER, [0], [torch.arange(len(self.x))], epoch % 2**24
+        )
+        return torch.argsort(keys[0], stable=True)

@@ -1,0 +1,125 @@
+"""A verb over blocks: what is missing is computed, by any `map`, then the result is sealed.
+
+    create -> missing -> map(function, specs, roots, blocks) -> seal
+
+The function is picklable and stores its block itself, so that nothing large travels between
+processes; it computes in batches that are aligned to absolute numbers of members and on one
+thread, so that neither the size of a block nor the number of workers changes a bit.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+import xarray as xr
+
+from pushforward.archive import Archive
+from pushforward.progress import bar, say
+from pushforward.spec import Generation, Simulation
+
+S = TypeVar("S", Simulation, Generation)
+Map = Callable[..., Iterable[Any]]
+Function = Callable[[S, Path, int], int]
+
+
+def fill(
+    spec: S, archive: Archive, template: xr.Dataset, function: Function[S], run: Map, workers: int
+) -> str:
+    """Computes the missing blocks of a result and seals it; says so when there is nothing to do.
+
+    `function(spec, root, block)` computes and stores one block; `run` is a map, of which the
+    built-in one is replaced by a pool of processes for `workers` > 1. Returns the result's name.
+    """
+    if workers < 1:
+        raise ValueError(f"expected at least 1 worker, got {workers}; raise it")
+    archive.create(spec, template)
+    missing = archive.missing(spec)
+    members = {block: len(archive.span(spec, block)) for block in archive.blocks(spec)}
+    left = sum(members[block] for block in missing)
+    with (
+        bar(spec.verb, spec.members, "members", done=spec.members - left) as advance,
+        _mapping(run, min(workers, len(missing))) as mapped,
+    ):
+        count = len(missing)
+        for block in mapped(function, [spec] * count, [archive.root] * count, missing):
+            advance(members[block])
+    archive.seal(spec)
+    say(f"{spec.name} is complete: {spec.members} members in {archive.folder(spec)}")
+    return spec.name
+
+
+def done(spec: Simulation | Generation, archive: Archive) -> bool:
+    """Whether a result is complete; says so when it is."""
+    if archive.sealed(spec):
+        say(f"{spec.name} is complete: nothing to do")
+    return archive.sealed(spec)
+
+
+def compute(
+    spec: S, root: Path, block: int, function: Callable[[S, range, Archive], xr.Dataset]
+) -> int:
+    """One block: `function` on each batch of its members, on one thread, then stored; or nothing,
+    when it is done already. Returns the block's number."""
+    archive = Archive(root)
+    if archive.done(spec, block):
+        return block
+    began, span = time.monotonic(), archive.span(spec, block)
+    with _one_thread():
+        parts = [
+            function(spec, range(start, min(start + spec.batch, span.stop)), archive)
+            for start in range(span.start, span.stop, spec.batch)
+        ]
+    dataset = xr.concat(parts, dim="member", data_vars="minimal", coords="minimal", join="exact")
+    archive.write(spec, block, dataset, seconds=time.monotonic() - began)
+    return block
+
+
+@contextmanager
+def _mapping(run: Map, workers: int) -> Iterator[Map]:
+    """The map to use: the one given, or that of a pool of fresh processes."""
+    if run is not map or workers <= 1:
+        yield run
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_follow_parent) as pool:
+        try:
+            yield pool.map
+        except BrokenProcessPool:
+            raise RuntimeError(
+                "expected the worker processes to live, got one that ended suddenly (out of "
+                "memory, or a script without `if __name__ == '__main__':`); use fewer workers and "
+                "run the same command again: what is stored is kept"
+            ) from None
+
+
+def _follow_parent() -> None:
+    """Ends this worker when its parent is killed; a pool's workers would wait for ever."""
+    parent = multiprocessing.parent_process()
+
+    def follow() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=follow, daemon=True).start()
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Torch on one thread; how sums are split between threads decides their last bits."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

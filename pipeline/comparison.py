@@ -1,0 +1,152 @@
+"""Scores of any two ensembles given as labelled arrays, from anywhere.
+
+What an ensemble is: an array with a dimension `member`, maybe `time`, and those of a periodic
+grid, which the coordinates or the caller describe. Ensembles of different resolution are the same
+kind of functions at other points: all are restricted, mode by mode, to the coarsest grid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+import xarray as xr
+from torch import Tensor
+
+from pushforward.floors import measure
+from pushforward.solvers import Grid
+
+
+def compare(
+    a: xr.DataArray | xr.Dataset,
+    b: xr.DataArray | xr.Dataset,
+    *,
+    reference: xr.DataArray | xr.Dataset,
+    variable: str | Sequence[str] | None = None,
+    grid: Grid | None = None,
+    training: xr.DataArray | xr.Dataset | None = None,
+    translations: bool = True,
+    splits: int = 200,
+    bootstrap: int = 200,
+    seed: int = 0,
+) -> xr.Dataset:
+    """Scores ensemble a against b, with floors from solver members: a Dataset (variable, score).
+
+    Dimensions are `member`, maybe `time`, and the grid's. `reference` holds at least as many
+    members as a and b together, none of them in a. `grid` is the box of a when its coordinates
+    do not say it; different resolutions of one box are compared on the coarsest. `training` adds
+    the memorisation ratio.
+
+    Raises ValueError when the arrays do not fit together.
+
+    >>> normal = np.random.default_rng(0).normal(size=(64, 8, 8))
+    >>> u = xr.DataArray(normal, dims=("member", "y", "x"))
+    >>> scores = compare(u[:16], u[16:32], reference=u[32:], splits=50)
+    >>> bool(scores.inside.sel(score="w1").item())
+    True
+    """
+    given = {"a": a, "b": b, "reference": reference}
+    if training is not None:
+        given["training"] = training
+    sets = _alike(given, [variable] if isinstance(variable, str) else variable)
+    grids = {key: grid_of(next(iter(fields.values())), grid) for key, fields in sets.items()}
+    target = common(*grids.values())
+    tensors = {
+        key: grids[key].resample(torch.stack([tensor(x) for x in fields.values()], 1), target)
+        for key, fields in sets.items()
+    }
+    return measure(
+        {"a": tensors["a"]},
+        tensors["b"],
+        tensors["reference"],
+        target,
+        list(sets["a"]),
+        training=tensors.get("training"),
+        translations=translations,
+        splits=splits,
+        bootstrap=bootstrap,
+        seed=seed,
+    ).isel(ensemble=0, drop=True)
+
+
+def common(*grids: Grid) -> Grid:
+    """The coarsest grid, axis by axis, of several over one box.
+
+    >>> common(Grid((8, 16)), Grid((16, 16))).shape
+    (8, 16)
+    """
+    boxes = {grid.extent for grid in grids}
+    if len(boxes) > 1:
+        raise ValueError(
+            f"expected one box, got {' and '.join(map(str, sorted(boxes)))}; "
+            "rescale the coordinates or give grid="
+        )
+    shape = tuple(min(sizes) for sizes in zip(*(grid.shape for grid in grids), strict=True))
+    return Grid(shape, grids[0].extent)
+
+
+def grid_of(fields: xr.DataArray, grid: Grid | None = None) -> Grid:
+    """The grid of fields (member, *grid), from their coordinates or with the box of `grid`.
+
+    >>> points = {"x": [0.0, 0.25, 0.5, 0.75]}
+    >>> grid_of(xr.DataArray(np.zeros((2, 4)), dims=("member", "x"), coords=points)).extent
+    (1.0,)
+    """
+    dims = [str(dim) for dim in fields.dims if dim != "member"]
+    shape = tuple(fields.sizes[dim] for dim in dims)
+    if grid is not None:
+        return Grid(shape, grid.extent)
+    if not all(dim in fields.coords for dim in dims):
+        return Grid(shape)
+    points = [fields[dim].values.astype(float) for dim in dims]
+    # rounded: coordinates stored in single precision must not make two boxes of one
+    return Grid(shape, tuple(float(f"{(x[1] - x[0]) * len(x):.6g}") for x in points))
+
+
+def tensor(fields: xr.DataArray) -> Tensor:
+    """The values of (member, *grid) fields as a tensor of their own."""
+    dims = [dim for dim in fields.dims if dim != "member"]
+    values = np.asarray(fields.transpose("member", *dims).values)
+    return torch.from_numpy(np.array(values, dtype=values.dtype.newbyteorder("=")))
+
+
+def _alike(
+    given: dict[str, xr.DataArray | xr.Dataset], names: Sequence[str] | None
+) -> dict[str, dict[str, xr.DataArray]]:
+    """The variables of every set by label; refused unless all sets have those of a."""
+    sets = {key: _labelled(value, names, key) for key, value in given.items()}
+    variables = list(sets["a"])
+    for key, fields in sets.items():
+        if list(fields) != variables:
+            raise ValueError(
+                f"expected the variables {variables} of a in {key}, got {list(fields)}; "
+                "choose common ones with variable= and common times with .sel(time=...)"
+            )
+    return sets
+
+
+def _labelled(
+    given: xr.DataArray | xr.Dataset, names: Sequence[str] | None, key: str
+) -> dict[str, xr.DataArray]:
+    """Variables (member, *grid) by label; every time is a variable of its own."""
+    if isinstance(given, xr.DataArray):
+        given = given.to_dataset(name=given.name or "field")
+    kept = names or [str(n) for n in given if given[n].ndim == max(x.ndim for x in given.values())]
+    missing = [name for name in kept if name not in given or "member" not in given[name].dims]
+    if missing:
+        raise ValueError(
+            f"expected {missing[0]!r} with a dimension member in {key}, got {dict(given.sizes)} "
+            f"and variables {[str(name) for name in given]}; rename or choose with variable="
+        )
+    fields = {}
+    for name in kept:
+        array = given[name]
+        if array.sizes.get("time", 1) == 1:
+            fields[name] = array.squeeze("time", drop=True) if "time" in array.dims else array
+        else:
+            fields |= {
+                f"{name} at t={t:g}": array.isel(time=i, drop=True)
+                for i, t in enumerate(array["time"].values)
+            }
+    return fields

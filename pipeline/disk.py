@@ -1,0 +1,185 @@
+"""Files that are whole or absent, and one clear sentence when a disk refuses.
+
+A file is written beside its place under a name ending in ``.partial``, flushed to the disk
+(fsync), and moved over its place in one step (rename is atomic on POSIX and NTFS), after which the
+folder is flushed too: a kill or a power cut at any instant leaves the old file or the new one, and
+at most an orphan `.partial`, which nothing reads and `sweep` removes. No locks are needed: two
+writers of the same name each leave a whole file, the later one wins.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+PARTIAL = ".partial"
+REMEDIES = {
+    "ENOSPC": "free some space",
+    "EDQUOT": "free some of the quota",
+    "EROFS": "choose a folder that can be written",
+    "EACCES": "choose a folder that can be written",
+    "EPERM": "choose a folder that can be written",
+    "ENOTDIR": "choose a folder, not a file",
+    "EEXIST": "choose a folder, not a file",
+}
+
+
+@contextmanager
+def storing(path: Path) -> Iterator[None]:
+    """Turns the refusal of a disk into an OSError of one sentence that names the path.
+
+    >>> with storing(Path("runs/x")):
+    ...     raise OSError(errno.ENOSPC, "disk full")
+    Traceback (most recent call last):
+    OSError: expected to store runs/x, got "disk full"; free some space and run the same ...
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:  # already a sentence
+            raise
+        remedy = REMEDIES.get(errno.errorcode.get(error.errno, ""), "check the disk")
+        reason = error.strerror or str(error)
+        sentence = type(error)(
+            f'expected to store {path}, got "{reason}"; {remedy} and run the same command again: '
+            "what is stored is kept"
+        )
+        raise sentence from error
+
+
+def partial(path: Path) -> Path:
+    """A fresh name beside `path` to write to before moving it there."""
+    return path.with_name(f"{path.name}.{uuid.uuid4().hex}{PARTIAL}")
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Stores a file atomically and durably, making its folder when needed."""
+    with storing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            _replace(path, data)
+        except FileNotFoundError:  # another process swept the partial file when it sealed the same
+            _replace(path, data)
+        flush(path.parent)
+
+
+def remove(path: Path) -> None:
+    """Removes a file, if it is there."""
+    with storing(path):
+        path.unlink(missing_ok=True)
+
+
+def make_folder(path: Path, fill: Callable[[Path], object]) -> None:
+    """Makes a folder that appears whole: `fill` fills one beside it; one that is there stays."""
+    if path.exists():
+        return
+    with storing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        place = partial(path)
+        try:
+            fill(place)
+            for part in (*place.rglob("*"), place):
+                flush(part)
+            os.rename(place, path)
+        except OSError:
+            if not path.exists():  # else another process was faster, with the same content
+                raise
+        finally:
+            shutil.rmtree(place, ignore_errors=True)
+        flush(path.parent)
+
+
+def write_json(path: Path, values: Any) -> None:
+    """Stores JSON values, sorted and indented, so that two versions can be compared."""
+    text = json.dumps(values, indent=1, sort_keys=True, allow_nan=True)
+    write_bytes(path, (text + "\n").encode())
+
+
+def read_json(path: Path) -> Any:
+    """The JSON values in a file."""
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def append_line(path: Path, text: str) -> None:
+    """Adds one line to a file; a line torn by a kill is cut off first."""
+    with storing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(path, "ab+") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(size - 1, 0))
+            if file.read(1) not in (b"", b"\n"):
+                file.seek(0)
+                file.truncate(file.read().rfind(b"\n") + 1)
+            file.write(text.rstrip("\n").encode() + b"\n")
+
+
+def read_lines(path: Path) -> list[str]:
+    """The whole lines of a file; none when it is not there."""
+    if not path.exists():
+        return []
+    text = path.read_text(encoding="utf-8")
+    return text[: text.rfind("\n") + 1].splitlines()
+
+
+def flush(path: Path) -> None:
+    """Flushes a file or a folder to the disk, where the system can (Windows: files only)."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.EBADF, errno.EACCES):
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def sweep(folder: Path, age: float = 0.0) -> int:
+    """Removes the orphans of killed writers that are older than `age` seconds; says how many.
+
+    A writer that lives touches its file all the time, so that an age of minutes spares it.
+    """
+    count = 0
+    for path in [*folder.rglob(f"*{PARTIAL}")]:
+        try:
+            if time.time() - path.stat().st_mtime < age:
+                continue
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+        except FileNotFoundError:  # somebody else swept it, or its writer moved it into place
+            continue
+        count += 1
+    return count
+
+
+def _replace(path: Path, data: bytes) -> None:
+    place = partial(path)
+    try:
+        with open(place, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(place, path)
+    except BaseException:
+        with suppress(OSError):  # the first error is the one to tell
+            place.unlink(missing_ok=True)
+        raise
+
+
+def digest(path: Path) -> str:
+    """The SHA-256 of a file, in hex."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

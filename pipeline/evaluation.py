@@ -1,0 +1,171 @@
+r"""The fourth verb: score an ensemble against solver members that training never saw.
+
+    trained    the first `members` of the generation
+    gaussian   the same members of the same surrogate with its network left out: what training with
+               no steps gives, so that the difference is what training brought
+    reference  the last `members` of the simulation
+    pool       all simulated members that are neither learnt from nor held out for validation; the
+               floors are splits of it (`pushforward.floors`)
+
+A generation on another grid is the same functions at other points: everything is restricted to
+the coarser of the two grids, mode by mode, and compared there. Several channels and times are
+several variables. The result, one small Dataset of scores and one of curves, is stored as JSON
+beside the other files of its name; a second run reads it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import torch
+import xarray as xr
+from torch import Tensor
+
+from pushforward.archive import Archive
+from pushforward.comparison import common, tensor
+from pushforward.floors import measure
+from pushforward.profiles import curves
+from pushforward.progress import say
+from pushforward.solvers import Grid
+from pushforward.spec import Evaluation, Training
+
+ENSEMBLES = ("trained", "gaussian")
+SCORES_FILE = "scores.json"
+CURVES_FILE = "curves.json"
+
+
+def evaluate(evaluation: Evaluation, archive: Archive) -> xr.Dataset:
+    """Scores the generation: a Dataset (ensemble, variable, score) with errors and floors; stored.
+
+    Raises LookupError, with what to run, when something upstream is missing.
+
+    >>> from pushforward.study import Study
+    >>> evaluate(Study.load("smoke").evaluation, Archive("nowhere"))
+    Traceback (most recent call last):
+    LookupError: simulation-... is not in nowhere; run simulate(study.simulation, archive) first
+    """
+    if archive.sealed(evaluation):
+        say(f"{evaluation.name} is complete: nothing to do")
+        return restore(archive.read_json(evaluation, SCORES_FILE))
+    generation, training = evaluation.generation, evaluation.generation.training
+    began = time.monotonic()
+    simulated = archive.open(training.simulation)
+    generated = archive.open(generation)
+    grid = common(generation.target, training.simulation.grid)
+    size, seen = evaluation.members, training.members + training.held_out
+    solver = _Solver(training, simulated, grid)
+    pool = solver.members(seen, training.simulation.members)
+    trained = stacked(generated, training, range(size))
+    sets = {
+        "trained": generation.target.resample(trained, grid),
+        "gaussian": gaussian(evaluation, archive, range(size), grid),
+    }
+    say(f"{evaluation.name}: scoring {size} members against {size} of {len(pool)} unseen ones")
+    options = {"bootstrap": evaluation.bootstrap, "seed": evaluation.seed}
+    variables = labels(training)
+    scores = measure(
+        sets,
+        pool[-size:],
+        pool,
+        grid,
+        variables,
+        training=solver.members(0, training.members),
+        translations=training.translations,
+        splits=evaluation.splits,
+        **options,
+    )
+    lines = curves({**sets, "solver": pool[-size:]}, pool, grid, variables, **options)
+    scores.attrs |= {"name": evaluation.name, "seconds": round(time.monotonic() - began, 2)}
+    archive.create(evaluation)
+    archive.write_json(evaluation, CURVES_FILE, plain(lines))
+    archive.write_json(evaluation, SCORES_FILE, plain(scores))
+    archive.seal(evaluation)
+    return scores
+
+
+def gaussian(
+    evaluation: Evaluation, archive: Archive, members: Iterable[int], grid: Grid
+) -> Tensor:
+    """Members (member, variable, *grid) of the surrogate without its network."""
+    generation, numbers = evaluation.generation, list(members)
+    surrogate = archive.surrogate(generation.training).gaussian()
+    parts = [
+        surrogate.sample(
+            numbers[i : i + generation.batch],
+            generation.target,
+            seed=generation.seed,
+            steps=generation.steps,
+            order=generation.order,
+            churn=generation.churn,
+        )
+        for i in range(0, len(numbers), generation.batch)
+    ]
+    return generation.target.resample(torch.cat(parts), grid)
+
+
+def labels(training: Training) -> list[str]:
+    """What the variables are called: channels, with their times when there are several.
+
+    The order is that of the surrogate's channels.
+    """
+    if len(training.frames) == 1:
+        return [channel for _, channel in training.stack]
+    times = training.simulation.times
+    return [f"{channel} at t={times[frame]:g}" for frame, channel in training.stack]
+
+
+def stacked(dataset: xr.Dataset, training: Training, members: Iterable[int]) -> Tensor:
+    """The channels that the surrogate sees, (member, variable, *grid), of either dataset.
+
+    A generation holds the training's times in their order, a simulation all of its own.
+    """
+    times, moments = training.simulation.times, dataset["time"].values.tolist()
+    chosen = dataset.isel(member=list(members))
+    parts = [
+        tensor(chosen[channel].isel(time=moments.index(times[frame])))
+        for frame, channel in training.stack
+    ]
+    return torch.stack(parts, dim=1)
+
+
+def plain(dataset: xr.Dataset) -> dict[str, Any]:
+    """A Dataset as JSON values; what is not finite becomes null."""
+    return _nulls(dataset.to_dict())
+
+
+def restore(values: dict[str, Any]) -> xr.Dataset:
+    """The Dataset of `plain`.
+
+    >>> stored = plain(xr.Dataset({"ratio": ("score", [1.0, np.nan])}))
+    >>> stored["data_vars"]["ratio"]["data"], restore(stored).ratio.values
+    ([1.0, None], array([ 1., nan]))
+    """
+    dataset = xr.Dataset.from_dict(values)
+    for name, column in dataset.variables.items():
+        if column.dtype == object and not any(isinstance(x, str) for x in column.values.flat):
+            dataset[name] = column.astype(float)
+    return dataset
+
+
+class _Solver:
+    """The simulation's members as the surrogate sees them, on the common grid."""
+
+    def __init__(self, training: Training, simulated: xr.Dataset, grid: Grid) -> None:
+        self.training, self.simulated, self.grid = training, simulated, grid
+
+    def members(self, first: int, last: int) -> Tensor:
+        fields = stacked(self.simulated, self.training, range(first, last))
+        return self.training.simulation.grid.resample(fields, self.grid)
+
+
+def _nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _nulls(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_nulls(item) for item in value]
+    if isinstance(value, float) and not np.isfinite(value):
+        return None
+    return value

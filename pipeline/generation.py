@@ -1,0 +1,89 @@
+"""The third verb: draw an ensemble from a trained surrogate and store it as the solver's is.
+
+Member m of a seed is the same function on every grid and whatever else is drawn with it. The
+channels that the surrogate stacks, frame by frame, become one variable per channel of the equation
+with the frames along `time`, so that a generated ensemble reads like a simulated one.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import xarray as xr
+
+from pushforward import layout
+from pushforward.archive import Archive
+from pushforward.blocks import Map, compute, done, fill
+from pushforward.spec import Generation
+
+
+def generate(generation: Generation, archive: Archive, *, map: Map = map, workers: int = 1) -> str:
+    """Draws what is missing of an ensemble, and seals it; returns its name.
+
+    `map` has the signature of the built-in; `workers` > 1 uses as many processes. Run again after
+    any interruption: the result has the same bits.
+
+    Raises LookupError, with what to run, when the training is not complete, OSError when the disk
+    refuses; blocks that are stored stay.
+
+    >>> import tempfile
+    >>> from pushforward.simulation import simulate
+    >>> from pushforward.study import Study
+    >>> from pushforward.training import train
+    >>> study, archive = Study.load("smoke", ["training.steps=0"]), Archive(tempfile.mkdtemp())
+    >>> study = study.smoke()
+    >>> names = simulate(study.simulation, archive), train(study.training, archive)
+    >>> name = generate(study.generation, archive)
+    >>> archive.open(study.generation).sizes["member"] == study.generation.members
+    True
+    """
+    if done(generation, archive):
+        return generation.name
+    archive.require(generation.training)
+    return fill(generation, archive, template(generation), generate_block, map, workers)
+
+
+def template(generation: Generation, members: range | None = None) -> xr.Dataset:
+    """What a generation stores, or some members of it: coordinates, attributes, and shapes."""
+    training = generation.training
+    equation = training.simulation.equation
+    attributes: dict[str, Any] = {
+        "title": f"Surrogate ensemble of {equation.kind}",
+        "summary": f"{generation.members} members drawn from {training.name} with "
+        f"{generation.steps} steps of order {generation.order}",
+        "id": generation.name,
+        "source": f"pushforward, {training.surrogate.preset}",
+    }
+    return layout.template(
+        generation.target,
+        range(generation.members) if members is None else members,
+        training.times,
+        dict(equation.channels),
+        training.simulation.dtype,
+        attributes=attributes,
+    )
+
+
+def generate_block(generation: Generation, root: Path, block: int) -> int:
+    """Draws and stores one block; returns its number."""
+    return compute(generation, root, block, _sample)
+
+
+def _sample(generation: Generation, members: range, archive: Archive) -> xr.Dataset:
+    surrogate = archive.surrogate(generation.training)
+    u = surrogate.sample(
+        members,
+        generation.target,
+        seed=generation.seed,
+        steps=generation.steps,
+        order=generation.order,
+        churn=generation.churn,
+    )
+    names = generation.channels
+    frames = u.unflatten(1, (len(generation.training.frames), len(names)))
+    dataset = template(generation, members)
+    for place, name in enumerate(names):
+        data = frames[:, :, place].numpy().astype(dataset[name].dtype)
+        dataset[name] = dataset[name].copy(data=data)
+    return dataset

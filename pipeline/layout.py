@@ -1,0 +1,207 @@
+"""How an ensemble lies in Zarr: one shard = one block of members = one writer.
+
+An ensemble is described by a *template*: an `xarray.Dataset` with its coordinates and attributes
+in full and its variables as shapes only. On disk it is a Zarr v3 group of sharded arrays, filled
+with NaN. A shard holds `block` members; inside it lie chunks, the smallest ones of at least 64 KB
+that hold whole fields, then several members, then several times, so that reading one frame of a
+few members reads little more. Every chunk carries a CRC-32C after Zstandard: a flipped bit is an
+error when it is read, not a wrong number. A group appears whole, by one rename.
+
+    Zarr v3 core and sharding: https://zarr-specs.readthedocs.io/en/latest/v3/
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+import zarr
+import zarr.codecs
+from numpy.typing import NDArray
+
+from pushforward.disk import flush, make_folder, storing
+from pushforward.solvers import Grid
+
+SMALL, LARGE = 2**16, 2**20  # bytes of a chunk
+AXES = ("z", "y", "x")
+COMPRESSORS = (zarr.codecs.ZstdCodec(level=1), zarr.codecs.Crc32cCodec())
+CONVENTIONS = "CF-1.11, ACDD-1.3"
+
+
+def template(
+    grid: Grid,
+    members: range,
+    times: Sequence[float],
+    channels: Mapping[str, str],
+    dtype: str,
+    static: Mapping[str, str] | None = None,
+    attributes: Mapping[str, Any] | None = None,
+) -> xr.Dataset:
+    """The shape of an ensemble: variables (member, time, *space), `static` ones (member, *space).
+
+    `channels` and `static` map names to what they are. Takes no memory for the fields.
+
+    >>> template(Grid((8, 8)), range(100), [0.0, 1.0], {"u": "speed"}, "float32").u.shape
+    (100, 2, 8, 8)
+    """
+    space = AXES[-grid.ndim :]
+    coordinates: dict[str, Any] = {
+        "member": ("member", np.asarray(members), {"long_name": "number of the member"}),
+        "time": (
+            "time",
+            np.asarray(times, float),
+            {"long_name": "time", "axis": "T", "units": "1"},
+        ),
+    }
+    for name, points in zip(space, grid.coordinates(), strict=True):
+        about = {"long_name": f"{name} coordinate", "axis": name.upper(), "units": "1"}
+        coordinates[name] = (name, points.numpy(), about)
+
+    def variable(dims: tuple[str, ...], about: str) -> tuple[Any, ...]:
+        shape = [len(coordinates[dim][1]) for dim in dims]
+        empty = np.broadcast_to(np.array(np.nan, dtype), shape)
+        return dims, empty, {"long_name": about, "units": "1"}
+
+    variables = {k: variable(("member", "time", *space), v) for k, v in channels.items()}
+    variables |= {k: variable(("member", *space), v) for k, v in (static or {}).items()}
+    extent = {"box_extent": list(grid.extent), "boundary": "periodic"}
+    about = {"Conventions": CONVENTIONS, **(attributes or {}), **extent}
+    return xr.Dataset(variables, coordinates, about)
+
+
+def chunks(shape: Sequence[int], block: int, itemsize: int) -> tuple[int, ...]:
+    """The inner chunk of an array (member, ..., *space): 64 KB to 1 MB where it can be.
+
+    >>> chunks((2048, 5, 64, 64), block=64, itemsize=4)      # 4 members of one frame
+    (4, 1, 64, 64)
+    >>> chunks((4, 3, 1024, 1024), block=4, itemsize=4)      # a fraction of a field
+    (1, 1, 16, 1024)
+    """
+    size = [1] * len(shape)
+    # fields from the last axis upwards, then members, then times
+    order = [*reversed(range(min(2, len(shape) - 1), len(shape))), 0, 1]
+    for axis in order:
+        bytes_now = math.prod(size) * itemsize
+        if bytes_now >= SMALL:
+            break
+        whole = block if axis == 0 else shape[axis]
+        fitting = [n for n in range(1, whole + 1) if whole % n == 0 and n * bytes_now <= LARGE]
+        enough = [n for n in fitting if n * bytes_now >= SMALL]
+        size[axis] = enough[0] if enough else fitting[-1]
+    return tuple(size)
+
+
+def allocate(path: Path, dataset: xr.Dataset, block: int) -> None:
+    """Makes the group of a template at `path`, whole or not at all; one that is there stays."""
+    make_folder(path, lambda place: _build(place, dataset, block))
+
+
+def check(path: Path, members: range, dataset: xr.Dataset) -> None:
+    """Refuses a dataset that is not exactly these members of every variable, and finite.
+
+    Raises ValueError, and FloatingPointError naming the first member that is not finite.
+    """
+    given = np.asarray(dataset["member"].values) if "member" in dataset.coords else np.array([])
+    if not np.array_equal(given, members):
+        raise ValueError(
+            f"expected members {members.start}..{members.stop - 1}, a whole shard with one "
+            f"writer, got {_range(given)}; write whole blocks"
+        )
+    group = zarr.open_group(path, mode="r")
+    expected = {name: array for name, array in group.arrays() if array.shards is not None}
+    if {*expected} != {*dataset.data_vars}:
+        raise ValueError(
+            f"expected the variables {', '.join(sorted(expected))}, got "
+            f"{', '.join(sorted(map(str, dataset.data_vars)))}; give all of them in one write"
+        )
+    for name, array in expected.items():
+        variable = dataset[name]
+        shape = (len(members), *array.shape[1:])
+        if variable.shape != shape or variable.dtype != array.dtype:
+            raise ValueError(
+                f"expected {name} to be {array.dtype} of shape {shape}, got {variable.dtype} of "
+                f"shape {variable.shape}; convert it"
+            )
+        finite = np.isfinite(variable.values).reshape(len(members), -1).all(axis=1)
+        if not finite.all():
+            raise FloatingPointError(
+                f"expected finite values, got member {members[int(np.argmin(finite))]} of {name} "
+                "with others; nothing of its block is stored"
+            )
+
+
+def write(path: Path, members: range, dataset: xr.Dataset) -> None:
+    """Writes whole shards: the members of one block, of every variable, flushed to the disk."""
+    for name, variable in dataset.data_vars.items():
+        place = path / str(name)
+        with storing(place):
+            array = zarr.open_array(place, mode="r+")
+            shard = place / "c" / str(members.start // (array.shards or array.chunks)[0])
+            try:
+                array[members.start : members.stop] = variable.values
+            except (ValueError, RuntimeError):
+                # Zarr reads a shard before it writes over it: a torn one must go first
+                shutil.rmtree(shard)
+                array[members.start : members.stop] = variable.values
+            for part in (*shard.rglob("*"), shard, shard.parent):
+                flush(part)
+
+
+def fields(path: Path) -> list[str]:
+    """The names of the sharded arrays of a group: its variables, not its coordinates."""
+    arrays = zarr.open_group(path, mode="r").arrays()
+    return sorted(name for name, array in arrays if array.shards is not None)
+
+
+def checksums(path: Path, members: range, names: Sequence[str]) -> dict[str, str]:
+    """The SHA-256 of what is stored of some members, by variable; raises if it is unreadable."""
+    stored = {}
+    for name in names:
+        array = zarr.open_array(path / name, mode="r")
+        stored[name] = checksum(np.asarray(array[members.start : members.stop]))
+    return stored
+
+
+def checksum(values: NDArray[Any]) -> str:
+    """The SHA-256 of an array's type, shape and values.
+
+    >>> checksum(np.zeros(2)) == checksum(np.zeros((2, 1)))
+    False
+    """
+    little = np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("<"))
+    digest = hashlib.sha256(f"{little.dtype.str}{little.shape}\n".encode())
+    digest.update(little.reshape(-1).view(np.uint8).data)
+    return digest.hexdigest()
+
+
+def _build(path: Path, dataset: xr.Dataset, block: int) -> None:
+    group = zarr.open_group(path, mode="w", zarr_format=3, attributes=dict(dataset.attrs))
+    for name, variable in dataset.variables.items():
+        about: dict[str, Any] = {
+            "name": str(name),
+            "compressors": COMPRESSORS,
+            "dimension_names": [str(dim) for dim in variable.dims],
+            "attributes": dict(variable.attrs),
+        }
+        if name in dataset.coords:
+            group.create_array(data=variable.values, chunks=variable.shape, **about)
+            continue
+        inner = chunks(variable.shape, block, variable.dtype.itemsize)
+        group.create_array(
+            shape=variable.shape,
+            dtype=variable.dtype,
+            chunks=inner,
+            shards=(block, *variable.shape[1:]),
+            fill_value=np.nan,
+            **about,
+        )
+
+
+def _range(members: NDArray[Any]) -> str:
+    return f"{members[0]}..{members[-1]}" if len(members) else "none"

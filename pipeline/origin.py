@@ -1,0 +1,191 @@
+"""Where an ensemble comes from, as sections of its report: training, use, provenance.
+
+Everything is read from the archive: the lines that training logged, the manifests of the whole
+lineage, and the study itself, which is printed in full so that one file and one command repeat it.
+"""
+
+from __future__ import annotations
+
+import math
+from datetime import timedelta
+from html import escape
+from typing import Any
+
+import numpy as np
+import yaml
+
+from pushforward import figures, page
+from pushforward.archive import Archive
+from pushforward.spec import Training
+from pushforward.study import Study
+
+METRICS, CALIBRATION = "metrics.jsonl", "calibration.json"
+
+
+def training(spec: Training, archive: Archive) -> list[str]:
+    """The loss by step and what training cost; a sentence when there was none."""
+    lines = [line for line in archive.read_lines(spec, METRICS) if "loss" in line]
+    if spec.steps == 0 or not lines:
+        return [page.paragraph("The network was not trained: this is the Gaussian surrogate.")]
+    held_out = {
+        float(line["step"]): float(line["held_out_loss"])
+        for line in lines
+        if line.get("held_out_loss") is not None and math.isfinite(line["held_out_loss"])
+    }
+    steps = [float(line["step"]) for line in lines]
+    drawing = figures.history(steps, [float(line["loss"]) for line in lines], held_out)
+    surrogate = ", ".join(_flat(spec.model_dump(mode="json")["surrogate"]))
+    facts = page.facts(
+        [
+            ("members", f"{spec.members}, and {spec.held_out} held out"),
+            ("steps", f"{spec.steps} of {spec.batch} members"),
+            ("learning rate", f"{spec.learning_rate:g}, averaged with {spec.ema:g}"),
+            ("time", _clock(_seconds(lines))),
+            ("last loss", f"{lines[-1]['loss']:.4g}"),
+            ("held-out loss", f"{list(held_out.values())[-1]:.4g}" if held_out else ""),
+            ("surrogate", surrogate),
+        ]
+    )
+    more = _calibration(archive, spec)
+    notes = ["Loss: thin, each logged one; thick, the running mean"]
+    notes += ["; dots, on held-out members"] if held_out else []
+    notes += [
+        ". Calibration: what the denoiser gives back of each shell's power, 1 when exact, one "
+        "line for each noise level, the darker the noisier"
+    ] * bool(more)
+    return [page.figures([drawing, *more, facts]), page.paragraph("".join(notes) + ".", "note")]
+
+
+def _calibration(archive: Archive, spec: Training) -> list[str]:
+    """How calibrated the denoiser is per shell and noise level, where training measured it."""
+    if not (archive.folder(spec) / CALIBRATION).exists():
+        return []
+    values = archive.read_json(spec, CALIBRATION)
+    ratio = np.asarray(values["ratio"], dtype=float).mean(axis=1)  # over channels
+    if not np.isfinite(ratio).any():
+        return []
+    return [figures.calibration(values["log_snr"], ratio)]
+
+
+def usage(study: Study, archive: Archive) -> list[str]:
+    """How to open the ensemble, with this package and without it."""
+    name, channel = study.generation.name, study.simulation.channels[0]
+    path = archive.folder(study.generation) / "data.zarr"
+    with_archive = f"""
+from pushforward import Archive
+
+ensemble = Archive({str(archive.root)!r}).open({name!r})
+ensemble.{channel}.quantile([0.05, 0.95], dim="member")
+"""
+    without = f"""
+import xarray as xr
+
+ensemble = xr.open_zarr({str(path)!r}, consolidated=False)
+"""
+    return [
+        page.paragraph("As labelled arrays, read when they are used:"),
+        page.code(with_archive),
+        page.paragraph("or with xarray alone:"),
+        page.code(without),
+    ]
+
+
+def provenance(study: Study, archive: Archive, seconds: float) -> list[str]:
+    """The lineage with its seconds, the code, the machines, and the study with its command."""
+    manifests = [archive.manifest(spec) for spec in study.specs]
+    costs = [_cost(study, archive, manifest, seconds) for manifest in manifests]
+    rows = [
+        (
+            f"<code>{escape(manifest['name'])}</code>",
+            escape(_clock(cost)),
+            escape(
+                str(manifest["provenance"]["time"]).replace("T", " ").replace("+00:00", " UTC")
+            ),
+            escape(_code(manifest["provenance"]["code"])),
+        )
+        for manifest, cost in zip(manifests, costs, strict=True)
+    ]
+    last = manifests[-1]["provenance"]
+    libraries = ", ".join(f"{k} {v}" for k, v in last["libraries"].items() if v)
+    text = yaml.safe_dump(
+        study.sections(), sort_keys=False, allow_unicode=True, default_flow_style=None, width=92
+    )
+    command = f"pushforward run study.yaml --root {archive.root}"
+    return [
+        page.table(["Result", "Time computed", "Sealed", "Code"], rows),
+        page.facts(
+            [
+                *((f"machine{label}", text) for label, text in _machines(manifests)),
+                ("libraries", libraries),
+            ]
+        ),
+        page.paragraph("To repeat it, save the study below as study.yaml and run"),
+        page.code(command),
+        page.folded("The study", page.code(text)),
+    ]
+
+
+def _cost(
+    study: Study, archive: Archive, manifest: dict[str, Any], evaluation: float
+) -> float | None:
+    """Seconds of work: the sum over blocks, or what training and evaluation wrote down."""
+    if manifest["kind"] == "evaluation":
+        return evaluation
+    if manifest["kind"] == "training":
+        return _seconds(archive.read_lines(study.training, METRICS))
+    return manifest.get("seconds") or None
+
+
+def _seconds(lines: list[dict[str, Any]]) -> float | None:
+    """The largest time that a training log holds."""
+    values = [float(line["seconds"]) for line in lines if line.get("seconds") is not None]
+    return max(values) if values else None
+
+
+def _clock(seconds: float | None) -> str:
+    """A duration as people say it.
+
+    >>> _clock(3.21), _clock(75), _clock(None)
+    ('3.2 s', '0:01:15', '')
+    """
+    if seconds is None:
+        return ""
+    return f"{seconds:.1f} s" if seconds < 60 else str(timedelta(seconds=round(seconds)))
+
+
+def _code(code: dict[str, Any]) -> str:
+    commit = f", commit {code['commit'][:10]}" if code.get("commit") else ""
+    return f"{code.get('version') or ''}{commit}{', with changes' if code.get('dirty') else ''}"
+
+
+def _machines(manifests: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    """Every machine once, with the kinds of result that it sealed when there are several."""
+    seen: dict[str, list[str]] = {}
+    for manifest in manifests:
+        machine = manifest["provenance"]["machine"]
+        facts = [
+            machine.get("host"),
+            machine.get("processor"),
+            f"{machine['cores']} cores" if machine.get("cores") else None,
+            machine.get("gpu"),
+            machine.get("system"),
+            f"Python {machine['python']}" if machine.get("python") else None,
+        ]
+        seen.setdefault(", ".join(str(fact) for fact in facts if fact), []).append(
+            manifest["kind"]
+        )
+    if len(seen) == 1:
+        return [("", next(iter(seen)))]
+    return [(f" ({', '.join(kinds)})", text) for text, kinds in seen.items()]
+
+
+def _flat(values: dict[str, Any]) -> list[str]:
+    """Names and values of a nested mapping, one text each.
+
+    >>> _flat({"path": {"hierarchy": 1.0}, "width": 32})
+    ['hierarchy 1.0', 'width 32']
+    """
+    flat: list[str] = []
+    for key, value in values.items():
+        flat += _flat(value) if isinstance(value, dict) else [f"{key} {value}"]
+    return flat

@@ -1,0 +1,127 @@
+"""Curves behind the scores: spectra and densities of several ensembles, with error bands.
+
+Each curve is a function of a sum of member rows (`pushforward.scores`), so its band is the 95%
+interval over bootstrap resamples of the members. Spectra are per integer shell, in the data's
+units squared; densities are of standardised values and of derivatives over their root mean square,
+between the smallest and largest that the solver's held-out members have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+import xarray as xr
+from torch import Tensor
+
+from pushforward.scores import SLOPES, SPECTRUM, VALUES, Statistic
+from pushforward.solvers import Grid
+from pushforward.yardstick import Yardstick, is_vorticity
+
+BINS = 72
+BAND = (0.025, 0.975)
+
+
+def curves(
+    ensembles: Mapping[str, Tensor],
+    pool: Tensor,
+    grid: Grid,
+    variables: Sequence[str],
+    *,
+    bootstrap: int = 200,
+    seed: int = 0,
+) -> xr.Dataset:
+    """Spectra and densities of ensembles (member, variable, *grid), in the pool's units.
+
+    Variables `spectrum` (ensemble, variable, shell), `density` and `gradient_density` (ensemble,
+    variable, bin), each also as `_low` and `_high`; `value` and `slope` are the bins' centres in
+    standard deviations, `resolved` says which shells count, `energy` whether the spectrum is the
+    kinetic energy's, `deviation` and `slope_unit` are the units.
+
+    >>> u = torch.randn(16, 1, 8, 8)
+    >>> curves({"solver": u}, u, Grid((8, 8)), ["u"]).spectrum.dims
+    ('ensemble', 'variable', 'shell')
+    """
+    parts = [
+        _curves(
+            {name: fields[:, v] for name, fields in ensembles.items()},
+            Yardstick.fit(pool[:, v], grid, energy=is_vorticity(variable, grid)),
+            bootstrap,
+            seed,
+        )
+        for v, variable in enumerate(variables)
+    ]
+    whole = xr.concat(parts, dim="variable").assign_coords(variable=list(variables))
+    return whole.transpose("ensemble", "variable", ...)
+
+
+def _curves(
+    ensembles: Mapping[str, Tensor], yardstick: Yardstick, bootstrap: int, seed: int
+) -> xr.Dataset:
+    """The curves of one variable."""
+    shape_of = {
+        "spectrum": (SPECTRUM, lambda mean: mean * yardstick.deviation**2, "shell"),
+        "density": (VALUES, _density(yardstick.points), "bin"),
+        "gradient_density": (SLOPES, _density(yardstick.slopes), "bin"),
+    }
+    data: dict[str, Any] = {
+        "value": ("bin", _centres(yardstick.points).numpy()),
+        "slope": ("bin", _centres(yardstick.slopes).numpy()),
+        "resolved": ("shell", yardstick.resolved.numpy()),
+        "energy": ((), yardstick.energy),
+        "deviation": ((), yardstick.deviation),
+        "slope_unit": ((), yardstick.slope),
+    }
+    for name, (statistic, shape, dim) in shape_of.items():
+        bands = [
+            _band(fields, statistic, shape, yardstick, bootstrap, seed)
+            for fields in ensembles.values()
+        ]
+        for suffix, values in zip(("", "_low", "_high"), zip(*bands, strict=True), strict=True):
+            data[name + suffix] = (("ensemble", dim), torch.stack(values).numpy())
+    return xr.Dataset(data, {"ensemble": list(ensembles)})
+
+
+def _band(
+    fields: Tensor,
+    statistic: Statistic,
+    shape: Callable[[Tensor], Tensor],
+    yardstick: Yardstick,
+    bootstrap: int,
+    seed: int,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """A curve of the members' mean row, and its band."""
+    rows = statistic.rows(fields, yardstick)
+    drawn = np.random.default_rng([seed, len(rows)]).multinomial(
+        len(rows), np.full(len(rows), 1 / len(rows)), size=bootstrap
+    )
+    weights = torch.cat([torch.ones(1, len(rows)), torch.from_numpy(drawn)]).double()
+    lines = shape((weights @ rows / len(rows))[:, 1:])
+    low, high = torch.quantile(lines[1:], torch.tensor(BAND, dtype=lines.dtype), dim=0)
+    return lines[0], low, high
+
+
+def _borders(points: Tensor) -> Tensor:
+    return torch.linspace(points[0].item(), points[-1].item(), BINS + 1, dtype=points.dtype)
+
+
+def _centres(points: Tensor) -> Tensor:
+    borders = _borders(points)
+    return (borders[1:] + borders[:-1]) / 2
+
+
+def _density(points: Tensor) -> Callable[[Tensor], Tensor]:
+    """Mean rows (..., feature) to densities (..., bin): slopes of the distribution function."""
+    borders = _borders(points)
+    right = torch.searchsorted(points, borders).clamp(1, len(points) - 1)
+    gap = (points[right] - points[right - 1]).clamp_min(1e-300)
+    share = ((borders - points[right - 1]) / gap).clamp(0, 1)
+
+    def density(mean: Tensor) -> Tensor:
+        below = mean[..., 6:]
+        at = below[..., right - 1] * (1 - share) + below[..., right] * share
+        return at.diff(dim=-1) / borders.diff()
+
+    return density

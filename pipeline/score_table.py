@@ -1,0 +1,142 @@
+"""The report's table: every score in words and numbers beside the solver's own floor.
+
+Whether a score is inside its floor is said in words, and drawn as a place on a line, never by
+colour alone. Numbers carry the digits that their errors leave.
+"""
+
+from __future__ import annotations
+
+import math
+from html import escape
+
+import xarray as xr
+
+from pushforward import page
+from pushforward.figures import SUPERSCRIPT
+from pushforward.floors import SIGNED, SMALL_IS_BAD
+
+
+def score_table(scores: xr.Dataset) -> list[str]:
+    """The table: per score both ensembles, in words and numbers, beside the solver's floor."""
+    several = scores.sizes["variable"] > 1
+    head = [
+        "Score",
+        "Trained",
+        "Gaussian",
+        "Solver v solver<small>mean, 95% limit</small>",
+        '<th class="aside">Share of the limit'
+        "<small>● trained, □ Gaussian; shaded: inside</small></th>",
+    ]
+    rows = []
+    for variable in scores.variable.values:
+        for name in map(str, scores.score.values):
+            cell = scores.sel(variable=variable, score=name)
+            if bool(cell.value.isnull().all()):
+                continue
+            unit = f" [{cell.unit.item()}]" if cell.unit.item() else ""
+            label = escape(f"{cell.title.item()}{unit}")
+            remark = escape(str(variable)) if several else ""
+            rows.append(_row(cell, name, label, remark, scores.attrs["splits"]))
+    notes = (
+        "A number with × is the value over the floor: the mean of the same score between two "
+        "disjoint sets of solver members of the same size. Inside means not above the 95% "
+        "quantile of that floor; p is the share of solver splits at least as far apart. ± is one "
+        "bootstrap standard error. Unbiased scores scatter around 0 and have no such ratio. The "
+        "nearest-neighbour ratio is the mean distance to the nearest training member over that "
+        "of unseen solver members: 1 for fresh fields, towards 0 for copies; its limit is the "
+        "floor's 5% quantile, from below."
+    )
+    return [page.table(head, rows), page.paragraph(notes, "note")]
+
+
+def _row(cell: xr.Dataset, name: str, label: str, variable: str, splits: int) -> list[str]:
+    first = cell.isel(ensemble=0)
+    limit = first["floor_q05" if name in SMALL_IS_BAD else "floor_q95"].item()
+    marks = {}
+    for ensemble in map(str, cell.ensemble.values):
+        value = cell.value.sel(ensemble=ensemble).item()
+        share = limit / value if name in SMALL_IS_BAD else value / limit
+        marks[ensemble] = share if limit > 0 else math.nan
+    small = f"<small>{variable}</small>" if variable else ""
+    mean = "about 0" if name in SIGNED else _number(first.floor_mean.item())
+    return [
+        f"{label}{small}",
+        *(
+            _cell(cell.sel(ensemble=ensemble), name, splits)
+            for ensemble in ("trained", "gaussian")
+        ),
+        f"{mean}<small>{_number(limit)}</small>",
+        f'<td class="aside">{strip(marks)}</td>',
+    ]
+
+
+def _cell(cell: xr.Dataset, name: str, splits: int) -> str:
+    word = '<span class="in">inside</span>' if bool(cell.inside) else "<b>outside</b>"
+    times, p = cell.ratio.item(), cell.p.item()
+    value, error = cell.value.item(), cell.standard_error.item()
+    if name in SIGNED or name in SMALL_IS_BAD or not math.isfinite(times):
+        lead, facts = _number(value), f"± {_number(error, 2)}"
+    else:
+        lead, facts = f"{_number(times, 2)}×", _with_error(value, error)
+    sign = "≤" if p <= 1 / (1 + splits) else "="  # fewer splits cannot say less
+    return (
+        f'<td class="word">{lead} {word}'
+        f"<small>{facts}</small><small>p {sign} {_number(p, 2)}</small></td>"
+    )
+
+
+def _with_error(value: float, error: float) -> str:
+    """A value to the second digit of its error.
+
+    >>> _with_error(0.014212, 0.01537), _with_error(3.5318, 0.163), _with_error(1.1e-4, 2e-4)
+    ('0.014 ± 0.015', '3.53 ± 0.16', '1.10·10⁻⁴ ± 2.0·10⁻⁴')
+    """
+    if not (error > 0 and abs(value) >= 1e-3):
+        return f"{_number(value)} ± {_number(error, 2)}"
+    places = max(0, 1 - math.floor(math.log10(error)))
+    return f"{value:.{places}f} ± {error:.{places}f}".replace("-", "−")
+
+
+def _number(value: float, digits: int = 3) -> str:
+    """A number in few digits, with a real minus and powers of ten as people write them.
+
+    >>> _number(-0.000123), _number(0.0123456), _number(12345.6)
+    ('−1.23·10⁻⁴', '0.0123', '12300')
+    """
+    if not math.isfinite(value):
+        return "n/a"
+    if value != 0 and abs(value) < 1e-3:
+        mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
+        text = f"{mantissa}·10{str(int(exponent)).translate(SUPERSCRIPT)}"
+    else:
+        places = digits - 1 - (math.floor(math.log10(abs(value))) if value else 0)
+        text = f"{round(value, places):.{max(places, 0)}f}"
+    return text.replace("-", "−")
+
+
+def strip(marks: dict[str, float], limits: tuple[float, float] = (0.1, 40.0)) -> str:
+    """A tiny logarithmic axis: every ensemble's value over the floor's limit, 1."""
+    low, high = limits
+
+    def at(value: float) -> float:
+        return 6 + 148 * math.log(min(max(value, low), high) / low) / math.log(high / low)
+
+    one = at(1.0)
+    parts = [
+        f'<rect x="2" y="2" width="{one - 2:.1f}" height="20" class="allowed"/>',
+        f'<line x1="{one:.1f}" x2="{one:.1f}" y1="2" y2="22" class="limit"/>',
+    ]
+    shapes = {
+        "gaussian": '<rect x="{0:.1f}" y="8" width="8" height="8" class="gaussian"/>',
+        "trained": '<circle cx="{0:.1f}" cy="12" r="4.6" class="trained"/>',
+    }
+    for name, shape in shapes.items():
+        if name in marks:
+            x = at(max(marks[name], low)) - (4 if name == "gaussian" else 0)
+            parts.append(shape.format(x))
+    words = ", ".join(f"{name} {value:.2g}" for name, value in marks.items())
+    return (
+        f'<svg class="strip" viewBox="0 0 160 24" role="img" aria-label="{words} of the limit">'
+        + "".join(parts)
+        + "</svg>"
+    )

@@ -1,0 +1,135 @@
+"""Folders by name, and the files in them: weights, metrics, reports, small datasets.
+
+A result lies in the folder of its spec's name. Files in it are JSON, lines of JSON, text, tensors
+(safetensors: no pickled code runs when they are read) or one small Zarr group; all but appended
+lines are whole or absent (see `disk`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import xarray as xr
+from torch import Tensor
+
+from pushforward import disk
+from pushforward.lineage import Spec
+from pushforward.spec import KINDS, restore
+
+DATA, SPEC, MANIFEST = "data.zarr", "spec.json", "manifest.json"
+
+
+class Shelf:
+    """The folders below a local root, and their files; `Archive` adds blocks and seals to it.
+
+    Raises ValueError for a URL.
+    """
+
+    def __init__(self, root: str | Path) -> None:
+        if "://" in str(root):
+            raise ValueError(f"expected a local folder, got {root}; mount it and give its path")
+        self.root = Path(root)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self.root)!r})"
+
+    def folder(self, spec: Spec | str) -> Path:
+        """Where a result lies."""
+        name = spec if isinstance(spec, str) else spec.name
+        if name.partition("-")[0] not in KINDS or Path(name).name != name:
+            raise LookupError(
+                f"expected a name like simulation-1a2b3c4d5e, got {name}; correct it"
+            )
+        return self.root / name
+
+    def stored(self, spec: Spec | str) -> Spec:
+        """The spec as it was first stored: the same name, with the layout that is on disk.
+
+        Raises LookupError when a name is given that is not there.
+        """
+        path = self.folder(spec) / SPEC
+        if path.exists():
+            values = disk.read_json(path)
+            return restore(values["kind"], values["spec"])
+        if isinstance(spec, str):
+            raise LookupError(f"{spec} is not in {self.root}; `search` lists what is")
+        return spec
+
+    def write_tensors(
+        self,
+        spec: Spec,
+        filename: str,
+        tensors: Mapping[str, Tensor],
+        metadata: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Stores tensors and JSON-able metadata as safetensors."""
+        plain = {key: value.detach().cpu().contiguous().clone() for key, value in tensors.items()}
+        text = json.dumps(metadata or {}, sort_keys=True)
+        data = safetensors.torch.save(plain, {"json": text})
+        disk.write_bytes(self.folder(spec) / filename, data)
+
+    def read_tensors(
+        self, spec: Spec | str, filename: str
+    ) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """The tensors and the metadata that `write_tensors` stored."""
+        data = self.file(spec, filename).read_bytes()
+        head = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+        return safetensors.torch.load(data), json.loads(head["__metadata__"]["json"])
+
+    def write_json(self, spec: Spec, filename: str, values: Any) -> None:
+        """Stores JSON values."""
+        disk.write_json(self.folder(spec) / filename, values)
+
+    def read_json(self, spec: Spec | str, filename: str) -> Any:
+        """The JSON values of a file."""
+        return disk.read_json(self.file(spec, filename))
+
+    def write_text(self, spec: Spec, filename: str, text: str) -> Path:
+        """Stores a text, and says where."""
+        disk.write_bytes(self.folder(spec) / filename, text.encode())
+        return self.folder(spec) / filename
+
+    def append_line(self, spec: Spec, filename: str, values: Mapping[str, Any]) -> None:
+        """Adds one line of JSON to a file (``metrics.jsonl``)."""
+        disk.append_line(self.folder(spec) / filename, json.dumps(values))
+
+    def write_lines(self, spec: Spec, filename: str, lines: Iterable[Mapping[str, Any]]) -> None:
+        """Stores lines of JSON, in place of those that are there."""
+        text = "".join(json.dumps(line) + "\n" for line in lines)
+        disk.write_bytes(self.folder(spec) / filename, text.encode())
+
+    def remove(self, spec: Spec, filename: str) -> None:
+        """Removes a file, if it is there (a checkpoint, when its training is done)."""
+        disk.remove(self.folder(spec) / filename)
+
+    def read_lines(self, spec: Spec | str, filename: str) -> list[dict[str, Any]]:
+        """The whole lines of JSON in a file, if any; a line torn by a kill is not one."""
+        return [json.loads(line) for line in disk.read_lines(self.folder(spec) / filename)]
+
+    def write_dataset(self, spec: Spec, dataset: xr.Dataset) -> None:
+        """Stores a small dataset of any shape as the result's arrays; one that is there stays."""
+        strings = [name for name, one in dataset.variables.items() if one.dtype.kind == "U"]
+        # fixed-width text has no Zarr v3 type; objects become its variable-length one
+        plain = dataset.assign({name: dataset[name].astype(object) for name in strings})
+        disk.make_folder(
+            self.folder(spec) / DATA,
+            lambda place: plain.to_zarr(place, mode="w", zarr_format=3, consolidated=False),
+        )
+
+    def file(self, spec: Spec | str, filename: str) -> Path:
+        """The path of a file that is there.
+
+        Raises LookupError, with what there is, for one that is not.
+        """
+        path = self.folder(spec) / filename
+        if not path.is_file():
+            there = sorted(item.name for item in path.parent.glob("*") if item.is_file())
+            raise LookupError(
+                f"expected {filename} in {path.parent}, got {', '.join(there) or 'no files'}; "
+                "run its verb again"
+            )
+        return path

@@ -1,0 +1,98 @@
+"""A lineage shrunk to seconds, of the same kinds: does a study hold together at all?
+
+Every number that costs time is cut to what still runs every line (some blocks, a checkpoint, a few
+network evaluations); what decides which code runs (equation, fields, scheme, preset, order) stays.
+The numbers that come out mean nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from pushforward.generative import Architecture
+from pushforward.lineage import Value
+from pushforward.solvers import Grid
+from pushforward.spec import Evaluation, Generation, Simulation, Training
+
+V = TypeVar("V", bound=Value)
+
+POINTS = {1: 32, 2: 16, 3: 8}
+SOLVER_STEPS = 24
+MEMBERS = 16
+
+
+def shrink(evaluation: Evaluation) -> Evaluation:
+    """The same lineage with small grids, few members and few steps; never larger than it was."""
+    generation, training = evaluation.generation, evaluation.generation.training
+    simulation, frames = _simulation(training.simulation, training.frames)
+    count = min(evaluation.members, MEMBERS)
+    small = _change(
+        training,
+        simulation=simulation,
+        frames=frames,
+        members=min(training.members, 2 * MEMBERS),
+        held_out=min(training.held_out, MEMBERS),
+        surrogate=_surrogate(training.surrogate, simulation.grid),
+        steps=min(training.steps, 20),
+        batch=min(training.batch, 8),
+        calibration=min(training.calibration, MEMBERS),
+        checkpoint_every=10,
+    )
+    return _change(
+        evaluation,
+        generation=_generation(generation, small, count),
+        members=count,
+        splits=min(evaluation.splits, 20),
+        bootstrap=min(evaluation.bootstrap, 20),
+    )
+
+
+def _simulation(
+    simulation: Simulation, frames: tuple[int, ...]
+) -> tuple[Simulation, tuple[int, ...]]:
+    """A short run on a coarse grid, with the times that training looks at and the first one."""
+    used = sorted({frame % len(simulation.times) for frame in frames} | {0})
+    stride = max(1, SOLVER_STEPS // len(used))
+    first = 0 if simulation.times[0] == 0 else 1
+    times = tuple(simulation.step * stride * (first + place) for place in range(len(used)))
+    small = _change(
+        simulation,
+        grid=_coarse(simulation.grid),
+        times=times,
+        members=min(simulation.members, 5 * MEMBERS),
+        batch=min(simulation.batch, MEMBERS),
+        block=2 * min(simulation.batch, MEMBERS),
+    )
+    return small, tuple(used.index(frame % len(simulation.times)) for frame in frames)
+
+
+def _generation(generation: Generation, training: Training, count: int) -> Generation:
+    batch = min(generation.batch, MEMBERS // 2)
+    return _change(
+        generation,
+        training=training,
+        members=min(generation.members, max(count, MEMBERS)),
+        grid=None if generation.grid is None else _coarse(generation.grid),
+        steps=min(generation.steps, 4),
+        batch=batch,
+        block=batch,
+    )
+
+
+def _surrogate(surrogate: Architecture, grid: Grid) -> Architecture:
+    return replace(
+        surrogate,
+        width=min(surrogate.width, 8),
+        modes=min(surrogate.modes, min(grid.shape) // 4),
+        layers=min(surrogate.layers, 2),
+    )
+
+
+def _coarse(grid: Grid) -> Grid:
+    return Grid(tuple(min(n, POINTS[grid.ndim]) for n in grid.shape), grid.extent)
+
+
+def _change(value: V, **fields: Any) -> V:
+    """A copy with other fields, validated anew."""
+    return type(value)(**{**dict(value), **fields})

@@ -1,0 +1,263 @@
+"""What is to be computed, as frozen values with names: the arguments of the four verbs.
+
+    Simulation <- Training <- Generation <- Evaluation          (each holds the one upstream)
+
+A spec is a pydantic model over the plain dataclasses of the floors below: typos, wrong types and
+impossible combinations are refused in one sentence before anything is computed. Its name, a hash
+of its whole lineage (see `lineage`), is where its result lies in an archive. A study (see
+`study`) is one such lineage with a title, written as YAML.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field, ValidationError, model_validator
+
+from pushforward.generative import Architecture
+from pushforward.lineage import Spec
+from pushforward.mistakes import sentence, unknown
+from pushforward.solvers import GaussianField, GrayScott, Grid, NavierStokes, Problem
+
+Count = Annotated[int, Field(ge=1)]
+Whole = Annotated[int, Field(ge=0)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Positive = Annotated[float, Field(gt=0)]
+
+
+class Simulation(Spec):
+    """Members 0..members-1 of an equation's solutions for random initial states and forcings.
+
+    `batch` members are advanced together (part of the identity: the last bits may depend on it);
+    `block` members make one shard, the unit of work (layout only, a multiple of `batch`).
+
+    >>> simulation = Simulation(equation=NavierStokes(viscosity=1e-2), grid=Grid((16, 16)),
+    ...     initial=GaussianField.matern(4.0, 0.3, deviation=1.0), times=(1,), step=0.1, members=8)
+    >>> simulation.name.split("-")[0], simulation.channels
+    ('simulation', ('vorticity',))
+    """
+
+    kind: ClassVar[str] = "simulation"
+    verb: ClassVar[str] = "simulate"
+    layout: ClassVar[frozenset[str]] = frozenset({"block"})
+
+    equation: Annotated[NavierStokes | GrayScott, Field(discriminator="kind")]
+    grid: Grid
+    initial: GaussianField | None = None
+    forcing: GaussianField | None = None
+    times: tuple[float, ...]
+    step: Positive
+    scheme: Literal["etdrk2", "etdrk4"] = "etdrk4"
+    dtype: Literal["float32", "float64"] = "float32"
+    members: Count
+    seed: Seed = 0
+    batch: Count = 32
+    block: Count = 64
+
+    @model_validator(mode="after")
+    def _check(self) -> Simulation:
+        times = self.times
+        if not times or times[0] < 0 or any(a >= b for a, b in pairwise(times)):
+            raise ValueError(f"expected times >= 0 that increase, got {times}; sort them")
+        _check_block(self.block, self.batch)
+        self.problem().equation.linear(self.grid)  # what the equation says about the grid
+        for field in filter(None, (self.initial, self.forcing)):
+            replace(field, deviation=None).symbol(self.grid)  # of trace class?
+        return self
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """The names of the fields that are stored."""
+        return tuple(self.equation.channels)
+
+    def problem(self) -> Problem:
+        """What the solver computes."""
+        return Problem(
+            self.grid,
+            self.equation,
+            self.initial,
+            self.forcing,
+            self.times,
+            self.step,
+            self.scheme,
+            self.dtype,
+        )
+
+
+class Training(Spec):
+    """A surrogate of a simulation's fields at the times `frames`, which are stacked as channels.
+
+    The first `members` of the simulation are learnt from, the next `held_out` validate and
+    measure the denoiser's calibration. `translations` shifts every field at random along the
+    periodic axes; leave it out for data that are not statistically homogeneous. `calibration`
+    members are sampled once at the end to level each shell's variance. `steps` = 0 gives the exact
+    Gaussian surrogate.
+
+    >>> from pushforward.study import Study
+    >>> training = Study.load("smoke", ["training.frames=[-1]"]).training
+    >>> training.stack, training.upstream.kind
+    (((-1, 'vorticity'),), 'simulation')
+    """
+
+    kind: ClassVar[str] = "training"
+    verb: ClassVar[str] = "train"
+    above: ClassVar[str | None] = "simulation"
+    layout: ClassVar[frozenset[str]] = frozenset({"checkpoint_every"})
+
+    simulation: Simulation
+    frames: tuple[int, ...] = (-1,)
+    members: Count
+    held_out: Count
+    surrogate: Architecture = Architecture()
+    steps: Whole
+    batch: Count = 16
+    learning_rate: Positive = 2e-3
+    ema: Annotated[float, Field(ge=0, lt=1)] = 0.999
+    seed: Seed = 0
+    translations: bool = True
+    calibration: Annotated[int, Field(ge=2)] = 256
+    checkpoint_every: Count = 250
+
+    @model_validator(mode="after")
+    def _check(self) -> Training:
+        count = len(self.simulation.times)
+        places = [frame % count for frame in self.frames if -count <= frame < count]
+        if not self.frames or len(places) < len(self.frames) or len({*places}) < len(places):
+            raise ValueError(
+                f"expected frames to be different indices of {count} times, got {self.frames}; "
+                f"choose from 0..{count - 1}"
+            )
+        if self.members + self.held_out > self.simulation.members:
+            raise ValueError(
+                f"expected members + held_out <= {self.simulation.members} simulated members, got "
+                f"{self.members} + {self.held_out}; lower them or raise simulation.members"
+            )
+        return self
+
+    @property
+    def times(self) -> tuple[float, ...]:
+        """The times of `frames`, in their order."""
+        return tuple(self.simulation.times[frame] for frame in self.frames)
+
+    @property
+    def stack(self) -> tuple[tuple[int, str], ...]:
+        """(frame, channel) of every channel the surrogate sees: frame by frame."""
+        names = self.simulation.channels
+        return tuple((frame, name) for frame in self.frames for name in names)
+
+
+class Generation(Spec):
+    """An ensemble drawn from a trained surrogate, on the training grid or any other of its box.
+
+    `steps` and `order` are the sampler's; `churn` is 0 for the probability-flow ODE and 1 for
+    ancestral sampling. `seed` and the member's number decide the member, on every grid.
+
+    >>> from pushforward.study import Study
+    >>> study = Study.load("smoke", ["generation.grid={shape: [64, 32]}"])
+    >>> study.generation.target.shape, study.generation.channels
+    ((64, 32), ('vorticity',))
+    """
+
+    kind: ClassVar[str] = "generation"
+    verb: ClassVar[str] = "generate"
+    above: ClassVar[str | None] = "training"
+    layout: ClassVar[frozenset[str]] = frozenset({"block"})
+
+    training: Training
+    members: Count
+    grid: Grid | None = None
+    seed: Seed = 1
+    steps: Count = 16
+    order: Literal[1, 2] = 2
+    churn: Annotated[float, Field(ge=0)] = 0.0
+    batch: Count = 32
+    block: Count = 64
+
+    @model_validator(mode="after")
+    def _check(self) -> Generation:
+        _check_block(self.block, self.batch)
+        box = self.training.simulation.grid.extent
+        if self.grid is not None and self.grid.extent != box:
+            raise ValueError(
+                f"expected a grid of the training box {box}, got extent {self.grid.extent}; "
+                "change its shape only"
+            )
+        return self
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """The names of the fields that are stored."""
+        return self.training.simulation.channels
+
+    @property
+    def target(self) -> Grid:
+        """The grid that is sampled on."""
+        return self.grid or self.training.simulation.grid
+
+
+class Evaluation(Spec):
+    """How far an ensemble is from solver members that training never saw, beside their own spread.
+
+    The reference is the last `members` of the simulation; floors come from random splits of all
+    members that training never saw.
+
+    >>> from pushforward.study import Study
+    >>> Study.load("smoke", ["evaluation.members=1000000"])
+    Traceback (most recent call last):
+    ValueError: smoke: evaluation: expected 2 x 1000000 simulated members that training does ...
+    """
+
+    kind: ClassVar[str] = "evaluation"
+    verb: ClassVar[str] = "evaluate"
+    above: ClassVar[str | None] = "generation"
+
+    generation: Generation
+    members: Annotated[int, Field(ge=2)] = 256
+    splits: Count = 200
+    bootstrap: Count = 200
+    seed: Seed = 0
+
+    @model_validator(mode="after")
+    def _check(self) -> Evaluation:
+        training = self.generation.training
+        unseen = training.simulation.members - training.members - training.held_out
+        if unseen < 2 * self.members:
+            raise ValueError(
+                f"expected 2 x {self.members} simulated members that training does not see, got "
+                f"{max(unseen, 0)}; raise simulation.members or lower evaluation.members"
+            )
+        if self.generation.members < self.members:
+            raise ValueError(
+                f"expected at least {self.members} generated members, got "
+                f"{self.generation.members}; raise generation.members"
+            )
+        return self
+
+
+KINDS: dict[str, type[Spec]] = {
+    cls.kind: cls for cls in (Simulation, Training, Generation, Evaluation)
+}
+
+
+def restore(kind: str, values: dict[str, Any]) -> Spec:
+    """The spec that `model_dump` made values of.
+
+    >>> restore("simulacrum", {})
+    Traceback (most recent call last):
+    ValueError: expected one of evaluation, generation, simulation, training, got simulacrum; ...
+    """
+    if kind not in KINDS:
+        raise ValueError(unknown(kind, KINDS))
+    try:
+        return KINDS[kind].model_validate(values)
+    except ValidationError as error:
+        raise ValueError(sentence(error, KINDS[kind], kind)) from None
+
+
+def _check_block(block: int, batch: int) -> None:
+    if block % batch:
+        raise ValueError(
+            f"expected block to be a multiple of batch, got {block} and {batch}; change one"
+        )

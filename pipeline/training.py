@@ -1,0 +1,180 @@
+r"""The second verb: fit a surrogate to stored members.
+
+    whiten -> [ batch(step) -> loss -> AdamW -> moving average ] x steps -> calibrate -> weights
+
+The loop is a function of the step alone (see `batches`), so a training that is killed and run again
+ends with the same bits as one that never was, on the same machine and number of threads. The
+learning rate warms up over 100 steps and falls to 0 as half a cosine. What is kept is the moving
+average of the weights, with decay min(ema, (step + 1) / (step + 10)).
+
+Files of a training: surrogate.safetensors (weights, basis, calibration), metrics.jsonl (a line per
+logged step: step, loss, held_out_loss, learning_rate, seconds), calibration.json (on held-out
+fields, per shell), checkpoint.safetensors while it runs.
+
+    Loshchilov, Hutter, AdamW (2019), arXiv:1711.05101
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from pushforward.archive import WEIGHTS, Archive
+from pushforward.batches import Batches, load
+from pushforward.blocks import done
+from pushforward.checkpoint import FILE, State
+from pushforward.generative import Surrogate
+from pushforward.progress import bar, say
+from pushforward.solvers import Use
+from pushforward.spec import Training
+
+METRICS, CALIBRATION = "metrics.jsonl", "calibration.json"
+WARM_UP, CLIP, WEIGHT_DECAY, BETAS = 100, 1.0, 1e-4, (0.9, 0.99)
+LOGGED, VALIDATED = 200, 20  # lines of a learning curve, and how many of them look at held-out fields
+
+
+def train(training: Training, archive: Archive, *, threads: int | None = None) -> str:
+    """Trains what is missing of a surrogate, and seals it; returns its name.
+
+    `threads` are torch's (None: as they are set). Run again after any interruption: it goes on at
+    its last checkpoint, to the same bits.
+
+    Raises LookupError, with what to run, when the simulation is not complete, FloatingPointError
+    when the loss is no number any more, OSError when the disk refuses.
+    """
+    if done(training, archive):
+        return training.name
+    archive.require(training.simulation)
+    archive.create(training)
+    if (archive.folder(training) / WEIGHTS).is_file():  # the last thing stored before the seal
+        return close(training, archive)
+    fields = load(training, archive)
+    surrogate = Surrogate.fit(
+        training.surrogate, fields[: training.members], training.simulation.grid, seed=training.seed
+    )
+    x = surrogate.basis.analyse(fields, training.simulation.grid)
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads or before)
+    try:
+        optimise(surrogate, x[: training.members], x[training.members :], training, archive)
+        finish(surrogate, x[training.members :], training, archive)
+    finally:
+        torch.set_num_threads(before)
+    return close(training, archive)
+
+
+def optimise(
+    surrogate: Surrogate, x: Tensor, held_out: Tensor, training: Training, archive: Archive
+) -> None:
+    """The loop, from the last checkpoint to the last step; leaves the averaged weights in place."""
+    parameters = [p for p in surrogate.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(
+        parameters, lr=training.learning_rate, betas=BETAS, weight_decay=WEIGHT_DECAY, fused=True
+    )
+    state = State(parameters, [p.detach().clone() for p in parameters], optimizer)
+    if state.load(training, archive):
+        say(f"{training.name} goes on at step {state.step} of {training.steps}")
+    _keep_lines(archive.folder(training) / METRICS, state.step, archive, training)
+    batches = Batches(x, surrogate, training)
+    every = max(training.steps // LOGGED, 1)
+    began, total, count = time.monotonic() - state.seconds, 0.0, 0
+    with bar(training.verb, training.steps, "steps", done=state.step) as advance:
+        while state.step < training.steps:
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate(training, state.step)
+            loss = surrogate.loss(*batches(state.step)).mean()
+            optimizer.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(parameters, CLIP)
+            optimizer.step()
+            decay = min(training.ema, (state.step + 1) / (state.step + 10))
+            torch._foreach_lerp_(state.average, [p.detach() for p in parameters], 1 - decay)
+            state.step, total, count = state.step + 1, total + float(loss.detach()), count + 1
+            state.seconds = time.monotonic() - began
+            if not math.isfinite(total):
+                raise FloatingPointError(
+                    f"expected a finite loss, got {total} at step {state.step}; lower "
+                    f"training.learning_rate (now {training.learning_rate:g})"
+                )
+            last = state.step == training.steps
+            if state.step % every == 0 or last:
+                line = {
+                    "step": state.step,
+                    "loss": total / count,
+                    "learning_rate": learning_rate(training, state.step - 1),
+                    "seconds": round(state.seconds, 3),
+                }
+                if state.step % (every * max(LOGGED // VALIDATED, 1)) == 0 or last:
+                    line["held_out_loss"] = validate(surrogate, state, held_out, training)
+                archive.append_line(training, METRICS, line)
+                total, count = 0.0, 0
+                advance(0, loss=line["loss"])
+            advance(1)
+            if state.step % training.checkpoint_every == 0 or last:
+                state.save(training, archive)
+    with torch.no_grad():
+        for parameter, average in zip(parameters, state.average, strict=True):
+            parameter.copy_(average)
+
+
+def learning_rate(training: Training, step: int) -> float:
+    """The learning rate of a step: a linear warm-up and half a cosine to 0."""
+    warm = min((step + 1) / min(WARM_UP, max(training.steps, 1)), 1.0)
+    fall = 0.5 * (1 + math.cos(math.pi * step / max(training.steps, 1)))
+    return training.learning_rate * warm * fall
+
+
+def validate(surrogate: Surrogate, state: State, held_out: Tensor, training: Training) -> float:
+    """The loss of the averaged weights on held-out fields, at fixed noise and levels."""
+    own = [p.detach().clone() for p in state.parameters]
+    with torch.no_grad():
+        torch._foreach_copy_([p.data for p in state.parameters], state.average)
+        losses = [
+            surrogate.loss(*batch) for batch in _held_out_batches(surrogate, held_out, training)
+        ]
+        torch._foreach_copy_([p.data for p in state.parameters], own)
+    return float(torch.cat(losses).mean()) if losses else math.nan
+
+
+def finish(surrogate: Surrogate, held_out: Tensor, training: Training, archive: Archive) -> None:
+    """Calibrates, measures the denoiser's calibration on held-out fields, and stores the weights."""
+    if training.steps:
+        say(f"{training.name}: calibrating")
+        surrogate.calibrate(training.calibration, seed=training.seed)
+    batches = _held_out_batches(surrogate, held_out, training)
+    archive.write_json(training, CALIBRATION, surrogate.calibration_table(batches))
+    archive.write_tensors(training, WEIGHTS, surrogate.state_dict(), {"config": surrogate.config})
+
+
+def close(training: Training, archive: Archive) -> str:
+    """Removes the checkpoint of a training whose weights are stored, and seals it."""
+    (archive.folder(training) / FILE).unlink(missing_ok=True)
+    archive.seal(training)
+    say(f"{training.name} is complete: {training.steps} steps in {archive.folder(training)}")
+    return training.name
+
+
+def _held_out_batches(
+    surrogate: Surrogate, held_out: Tensor, training: Training
+) -> list[tuple[Tensor, Tensor, Tensor]]:
+    """Held-out fields in batches, each at levels spread over the path, with fixed noise."""
+    batches = []
+    for start in range(0, len(held_out), training.batch):
+        x = held_out[start : start + training.batch]
+        members = range(start, start + len(x))
+        t = (torch.arange(len(x)) + 0.5) / len(x)
+        batches.append((x, t, surrogate.basis.noise(training.seed, Use.VALIDATION, members)))
+    return batches
+
+
+def _keep_lines(path: Path, step: int, archive: Archive, training: Training) -> None:
+    """Drops the lines of a learning curve that lie beyond the checkpoint a training goes on from."""
+    lines = archive.read_lines(training, METRICS)
+    path.unlink(missing_ok=True)
+    for line in lines:
+        if line["step"] <= step:
+            archive.append_line(training, METRICS, line)

@@ -1,0 +1,48 @@
+r"""The contract of an equation: u_t = L u + N(u, f), L diagonal in the waves.
+
+An equation says two things and nothing else: its linear symbol, which the integrators treat exactly,
+and its nonlinear part, evaluated in physical space and handed back as coefficients. Both act on
+*all* channels, tensors (..., channel, *grid). What is random (initial state, forcing) and what is
+numerical (grid, step) stays outside.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from pushforward.solvers.grid import Grid
+
+Nonlinear = Callable[[Tensor, Tensor | None], Tensor]
+
+
+class Equation(ABC):
+    """One equation family; subclasses are frozen dataclasses of plain numbers, final.
+
+    `channels` maps each channel's name to what it is. `forced` says whether N takes a forcing.
+    """
+
+    channels: ClassVar[dict[str, str]]
+    forced: ClassVar[bool] = False
+
+    @abstractmethod
+    def linear(self, grid: Grid, device: torch.device | str = "cpu") -> Tensor:
+        """The symbol of L, float64 or complex128, shape (channel, *spectral_shape)."""
+
+    @abstractmethod
+    def nonlinear(self, grid: Grid, dtype: torch.dtype, device: torch.device | str) -> Nonlinear:
+        """A function (u_hat, f_hat) -> N_hat on dealiased coefficients (..., channel, *spectral_shape).
+
+        `dtype` is the real type to compute in; f_hat is None or broadcasts against u_hat.
+        """
+
+    @abstractmethod
+    def initial_state(self, z: Tensor | None, grid: Grid) -> Tensor:
+        """The state that a drawn field z (member, *grid) stands for: (member, channel, *grid).
+
+        `None` asks for the state at rest, with one member to be broadcast.
+        """

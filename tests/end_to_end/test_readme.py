@@ -1,0 +1,32 @@
+"""The README's examples run as they stand."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+README = Path(__file__).parents[2] / "README.md"
+
+
+def examples() -> list[str]:
+    return re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+
+
+def test_the_main_job_is_eleven_lines() -> None:
+    lines = [line for line in examples()[0].splitlines() if line.strip()]
+    assert len(lines) <= 11
+
+
+def test_the_main_job_runs(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    exec(compile(examples()[0], str(README), "exec"), names)
+    ensemble = names["ensemble"]
+    assert dict(ensemble.sizes) == {"member": 16, "time": 1, "y": 16, "x": 16}  # type: ignore[attr-defined]
+    assert {"value", "floor_mean"} <= set(names["scores"].data_vars)  # type: ignore[attr-defined]
+
+
+def test_the_solver_alone_runs() -> None:
+    names: dict[str, object] = {}
+    exec(compile(examples()[1], str(README), "exec"), names)
+    assert names["u"].shape == (4, 2, 1, 64, 64)  # type: ignore[attr-defined]

@@ -1,0 +1,40 @@
+"""One small study, run once as flows and once as plain verbs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pushforward.study import Study
+
+
+@pytest.fixture(scope="session")
+def study() -> Study:
+    return Study.load("smoke")
+
+
+@pytest.fixture(scope="session")
+def by_verbs(study: Study, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The root of an archive that the verbs filled, in this process."""
+    from pushforward import Archive, evaluate, generate, simulate, train
+    from pushforward.report import report
+
+    root = tmp_path_factory.mktemp("verbs")
+    archive = Archive(root)
+    simulate(study.simulation, archive)
+    train(study.training, archive)
+    generate(study.generation, archive)
+    evaluate(study.evaluation, archive)
+    report(study.evaluation, archive)
+    return root
+
+
+@pytest.fixture(scope="session")
+def by_flows(study: Study, tmp_path_factory: pytest.TempPathFactory, prefect_server: None) -> Path:
+    """The root of an archive that the study's flow filled, with blocks in two processes."""
+    from pushforward.flows import run
+
+    root = tmp_path_factory.mktemp("flows")
+    assert run(study, str(root), 2) == study.evaluation.name
+    return root

@@ -1,0 +1,254 @@
+"""The command line: help, mistakes in one sentence, and what the commands print."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from pushforward.archive import Archive
+from pushforward.flows import browse, cli
+from pushforward.study import Study
+
+COMMANDS = ["run", "simulate", "train", "generate", "evaluate", "report", "list", "show", "verify"]
+
+
+class Said(tuple[int, str, str]):
+    """Exit code, stdout, stderr."""
+
+    code = property(lambda self: self[0])
+    out = property(lambda self: self[1])
+    err = property(lambda self: self[2])
+
+
+@pytest.fixture
+def command(capfd: pytest.CaptureFixture[str]):
+    def run(*arguments: object) -> Said:
+        with pytest.raises(SystemExit) as left:
+            cli.main([str(argument) for argument in arguments])
+        out, err = capfd.readouterr()
+        return Said((int(left.value.code or 0), out, err))
+
+    return run
+
+
+def complaint(said: Said) -> str:
+    """The one sentence, as the last line of stderr; no traceback anywhere."""
+    assert "Traceback" not in said.err
+    line = said.err.strip().splitlines()[-1]
+    assert line.startswith("pushforward: ")
+    return line.removeprefix("pushforward: ")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_explains_itself(command, name: str) -> None:
+    said = command(name, "--help")
+    assert said.code == 0
+    assert f"Usage: pushforward {name}" in said.out
+    assert "--root" in said.out
+
+
+def test_no_command_is_without_help(command) -> None:
+    listed = re.findall(r"^│ (\w+) ", command("--help").out, flags=re.MULTILINE)
+    assert set(listed) == set(COMMANDS)
+
+
+def test_the_version_is_the_packages(command) -> None:
+    import pushforward
+
+    assert command("--version").out.strip() == pushforward.__version__
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["frobnicate"], "frobnicate"),
+        (["run"], "STUDY"),
+        (["run", "smoke", "--wrokers", "3"], "--workers"),
+        (["run", "smoke", "--workers", "many"], "many"),
+        (["run", "smoke", "--workers", "0"], "expected 1 or more, got 0"),
+        (["run", "no_such_study"], "no study at no_such_study"),
+        (["run", "smoke", "--set", "training.step=3"], "did you mean steps?"),
+        (["run", "smoke", "--set", "training.steps"], "expected an override a.b=c"),
+        (["run", "smoke", "--set", "training.steps=many"], "training.steps: expected"),
+        (["list", "--where", "viscosity"], "expected key=value"),
+    ],
+)
+def test_a_mistake_of_usage_is_one_sentence(command, arguments: list[str], sentence: str) -> None:
+    said = command(*arguments)
+    assert said.code == 2
+    assert sentence in complaint(said)
+    assert said.out == ""
+
+
+def test_overrides_and_smoke_change_the_study() -> None:
+    options = cli.Options(set=("training.steps=7", "generation.order=1"))
+    study = cli.load("smoke", options)
+    assert (study.training.steps, study.generation.order) == (7, 1)
+    assert cli.load("smoke", cli.Options(smoke=True)).title.endswith("(smoke)")
+
+
+def test_a_missing_upstream_is_one_sentence(command, study: Study, tmp_path: Path) -> None:
+    said = command("generate", "smoke", "--no-prefect", "--root", tmp_path)
+    assert said.code == 1
+    assert f"{study.training.name} is not in" in complaint(said)
+
+
+def test_a_missing_upstream_is_one_sentence_in_a_flow(
+    command, study: Study, tmp_path: Path, prefect_server: None
+) -> None:
+    said = command("generate", "smoke", "--root", tmp_path)
+    assert said.code == 1
+    assert f"{study.training.name} is not in" in complaint(said)
+    assert "Encountered exception" not in said.err
+
+
+def test_debug_shows_the_traceback(tmp_path: Path) -> None:
+    arguments = ["generate", "smoke", "--no-prefect", "--debug", "--root", str(tmp_path)]
+    with pytest.raises(LookupError, match="is not in"):
+        cli.main(arguments)
+
+
+def test_a_root_that_cannot_be_is_one_sentence(command, tmp_path: Path) -> None:
+    occupied = tmp_path / "file"
+    occupied.write_text("")
+    said = command(
+        "simulate", "smoke", "--no-prefect", "--workers", 1, "--root", occupied / "runs"
+    )
+    assert said.code == 1
+    assert str(occupied) in complaint(said)
+
+
+def test_a_run_ends_with_name_scores_and_report(command, study: Study, by_verbs: Path) -> None:
+    """Everything is complete there, so this only tells."""
+    said = command("run", "smoke", "--no-prefect", "--root", by_verbs)
+    assert said.code == 0
+    assert study.generation.name in said.out
+    assert "log_spectral_distance" in said.out
+    page = re.search(r"report\s+(\S+)", said.out)
+    assert page
+    assert Path(page[1]).is_file()
+    assert said.err.count("nothing to do") >= 4 or not said.err  # pytest may take the lines
+
+
+def test_a_run_through_prefect_tells_the_same(
+    command, study: Study, by_flows: Path, by_verbs: Path
+) -> None:
+    def table(root: Path, *options: str) -> list[str]:
+        said = command("run", "smoke", "--root", root, *options)
+        assert said.code == 0
+        return [line for line in said.out.splitlines() if not line.startswith("report")]
+
+    assert table(by_flows) == table(by_verbs, "--no-prefect")
+
+
+@pytest.mark.parametrize("verb", ["simulate", "train", "generate"])
+def test_a_verb_prints_the_name(command, study: Study, by_verbs: Path, verb: str) -> None:
+    said = command(verb, "smoke", "--no-prefect", "--root", by_verbs)
+    assert said.code == 0
+    assert said.out.strip() == getattr(study, cli.SPECS[verb]).name
+
+
+def test_the_report_can_be_written_again(command, study: Study, by_verbs: Path) -> None:
+    said = command("report", "smoke", "--root", by_verbs)
+    assert said.code == 0
+    assert study.title in Path(said.out.strip()).read_text("utf-8")
+
+
+def test_list_names_everything(command, study: Study, by_verbs: Path) -> None:
+    said = command("list", "--root", by_verbs)
+    assert said.code == 0
+    for spec in study.specs:
+        assert spec.name in said.out
+    assert said.out.count("complete") == 4
+
+
+def test_list_answers_questions(command, study: Study, by_verbs: Path) -> None:
+    kind = study.simulation.equation.kind
+    assert (
+        study.training.name
+        in command(
+            "list", "--root", by_verbs, "--where", f"equation={kind}", "--where", "kind=training"
+        ).out
+    )
+    said = command("list", "--root", by_verbs, "--where", "equation=nothing")
+    assert said.code == 0
+    assert "no results" in said.out
+
+
+def test_show_opens_with_xarray(command, study: Study, by_verbs: Path) -> None:
+    said = command("show", study.generation.name[:-3], "--root", by_verbs)
+    assert said.code == 0
+    assert "<xarray.Dataset>" in said.out
+    assert study.generation.name in said.out
+
+
+def test_show_lists_files_where_there_are_no_arrays(command, study: Study, by_verbs: Path) -> None:
+    assert "surrogate.safetensors" in command("show", study.training.name, "--root", by_verbs).out
+
+
+def test_show_of_nothing_is_one_sentence(command, by_verbs: Path) -> None:
+    said = command("show", "simulation-none", "--root", by_verbs)
+    assert said.code == 1
+    assert "simulation-none is not in" in complaint(said)
+
+
+def test_verify_finds_intact_results_and_a_damaged_one(
+    command, study: Study, by_verbs: Path, tmp_path: Path
+) -> None:
+    import shutil
+
+    root = tmp_path / "copy"
+    shutil.copytree(by_verbs, root)
+    intact = command("verify", "--root", root)
+    assert intact.code == 0
+    assert intact.out.count("intact") == 4
+    folder = root / study.simulation.name / "data.zarr" / study.simulation.channels[0]
+    shard = next(path for path in sorted(folder.rglob("c/**/*")) if path.is_file())
+    bits = bytearray(shard.read_bytes())
+    bits[len(bits) // 2] ^= 1
+    shard.write_bytes(bits)
+    damaged = command("verify", study.simulation.name, "--root", root)
+    assert damaged.code == 1
+    assert re.search(r"damaged: block \d", damaged.out)
+
+
+def test_names_are_found_by_their_beginning(study: Study, by_verbs: Path) -> None:
+    archive = Archive(by_verbs)
+    assert browse.find(archive, "evaluation").name == study.evaluation.name
+    with pytest.raises(LookupError, match="expected one result, got"):
+        browse.find(archive, "")
+
+
+@pytest.mark.parametrize("options", [["--workers", "1"], ["--workers", "2"]])
+def test_ctrl_c_is_one_sentence_and_the_run_goes_on(
+    study: Study, tmp_path: Path, options: list[str]
+) -> None:
+    """Interrupted after the first block as a terminal does it, to the whole process group."""
+    arguments = [sys.executable, "-m", "pushforward.flows", "simulate", "smoke", "--no-prefect"]
+    arguments += ["--root", str(tmp_path), "--set", "simulation.step=1e-4", *options]
+    process = subprocess.Popen(
+        arguments,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.rglob("spec.json")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    time.sleep(1.0)
+    assert process.poll() is None
+    os.killpg(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    assert err.strip().splitlines()[-1].startswith("pushforward: stopped")
+    (entry,) = Archive(tmp_path).search()
+    assert not entry.sealed

@@ -1,0 +1,68 @@
+"""Batches are a function of (seed, step): permutations, levels, shifts, frames as channels."""
+
+import pytest
+import torch
+
+from pushforward.batches import Batches, load
+from pushforward.generative import Architecture, Surrogate
+from pushforward.simulation import simulate
+from pushforward.solvers import Grid
+from pushforward.study import Study
+
+
+@pytest.fixture(scope="module")
+def study() -> Study:
+    return Study.load("smoke")
+
+
+@pytest.fixture(scope="module")
+def batches(study: Study) -> Batches:
+    grid = Grid((16, 16))
+    fields = torch.randn(20, 1, 16, 16, generator=torch.Generator().manual_seed(0))
+    surrogate = Surrogate.fit(Architecture(width=4, modes=2, layers=1), fields, grid)
+    return Batches(surrogate.basis.analyse(fields, grid), surrogate, study.training)
+
+
+def test_every_member_comes_once_an_epoch_in_another_order(batches: Batches) -> None:
+    seen = torch.cat([batches.indices(step) for step in range(10)])  # 10 batches of 8: 4 epochs
+    epochs = seen.view(4, 20)
+    for epoch in epochs:
+        assert sorted(epoch.tolist()) == list(range(20))
+    assert not torch.equal(epochs[0], epochs[1])
+
+
+def test_a_batch_is_a_function_of_its_step(batches: Batches) -> None:
+    first = batches(7)
+    batches(3)
+    for a, b in zip(first, batches(7), strict=True):
+        assert torch.equal(a, b)
+    assert not torch.equal(first[2], batches(8)[2])
+
+
+def test_levels_fill_the_path_one_in_each_stratum(batches: Batches) -> None:
+    t = torch.cat([batches(step)[1] for step in range(50)]).view(50, -1)
+    assert float(t.min()) >= 0
+    assert float(t.max()) <= 1
+    assert bool((t.diff(dim=1) > 0).all())
+    assert float(t[:, 0].max()) < float(t[:, -1].min())
+
+
+def test_noise_is_standard_and_translation_keeps_each_wave_s_power(batches: Batches) -> None:
+    x, _, eps = batches(0)
+    kept = eps[:, batches.basis.mask]
+    assert abs(float(kept.mean())) < 4 / kept.numel() ** 0.5
+    assert abs(float(kept.var()) - 1) < 4 * (2 / kept.numel()) ** 0.5
+    still = batches.x[batches.indices(0)]
+    power = [z.unflatten(-1, (-1, 2)).square().sum(-1) for z in (x, still)]
+    torch.testing.assert_close(power[0], power[1], rtol=1e-4, atol=1e-5)
+    assert not torch.allclose(x, still)
+
+
+def test_frames_are_stacked_as_channels_in_their_order(study: Study, archive) -> None:
+    simulate(study.simulation, archive)
+    training = study.training.model_copy(update={"frames": (1, 0)})
+    fields = load(training, archive)
+    stored = archive.open(study.simulation).vorticity.values
+    assert fields.shape == (48, 2, 16, 16)
+    assert torch.equal(fields[:, 0], torch.from_numpy(stored[:48, 1]))
+    assert torch.equal(fields[:, 1], torch.from_numpy(stored[:48, 0]))

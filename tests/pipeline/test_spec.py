@@ -1,0 +1,219 @@
+"""Specs and studies: names, overrides, and one sentence for every mistake."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from pushforward.lineage import Spec
+from pushforward.solvers import GaussianField, GrayScott, Grid, NavierStokes
+from pushforward.spec import Evaluation, Generation, Simulation, Training, restore
+from pushforward.study import Study
+
+YAML = """
+title: a study
+simulation:
+  equation: {kind: navier_stokes, viscosity: 1e-3}
+  grid: {shape: [64, 64]}
+  forcing: {kind: matern, exponent: 4, length: 0.3, deviation: 1}
+  times: [0, 1, 2.5]
+  step: 1e-2
+  members: 2048
+training: {members: 1000, held_out: 200, steps: 4000, frames: [1, -1]}
+generation: {members: 300}
+evaluation: {members: 256}
+"""
+
+
+def simulation(**changes: Any) -> Simulation:
+    values: dict[str, Any] = {
+        "equation": NavierStokes(viscosity=1e-2),
+        "grid": Grid((16, 16)),
+        "times": (1.0,),
+        "step": 0.1,
+        "members": 64,
+    }
+    return Simulation(**values | changes)
+
+
+def lineage(block: int = 64, every: int = 250, **changes: Any) -> Evaluation:
+    training = Training(
+        simulation=simulation(block=block, **changes),
+        members=16,
+        held_out=8,
+        steps=3,
+        checkpoint_every=every,
+    )
+    generation = Generation(training=training, members=20, block=block)
+    return Evaluation(generation=generation, members=20)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "study.yaml"
+    path.write_text(YAML)
+    return path
+
+
+def refusal(path: Path, *overrides: str) -> str:
+    with pytest.raises(ValueError, match=r"(?s).+") as caught:
+        Study.load(path, overrides)
+    assert "\n" not in str(caught.value)
+    return str(caught.value).removeprefix(f"{path}: ")
+
+
+def test_layout_is_no_part_of_a_name_at_any_depth():
+    specs: list[Any] = [lineage(), lineage(block=128, every=7)]
+    for _ in range(4):
+        assert specs[0].name == specs[1].name
+        specs = [spec.upstream for spec in specs]
+    assert specs == [None, None]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"seed": 1},
+        {"batch": 16},
+        {"step": 0.1000000000000001},
+        {"dtype": "float64"},
+        {"equation": NavierStokes(viscosity=1.1e-2)},
+        {"equation": GrayScott()},
+        {"initial": GaussianField.matern(4.0, 0.3)},
+        {"grid": Grid((16, 16), (1.0, 1.0))},
+    ],
+)
+def test_whatever_changes_the_result_changes_every_name_downstream(change: dict[str, Any]):
+    here: Any = lineage()
+    there: Any = lineage(**change)
+    while here is not None:
+        assert here.name != there.name
+        here, there = here.upstream, there.upstream
+
+
+def test_equal_numbers_have_equal_names():
+    whole = simulation(times=(1,), step=1, equation=NavierStokes(viscosity=1, drag=0))
+    parts = simulation(times=[1.0], step="1e0", equation=NavierStokes(viscosity=1.0, drag=-0.0))
+    assert whole.name == parts.name
+    assert whole.name != simulation(times=(1,), step=1, equation=NavierStokes(viscosity=2)).name
+
+
+class Toy(Spec):
+    """A spec of every kind of value."""
+
+    kind: ClassVar[str] = "toy"
+    layout: ClassVar[frozenset[str]] = frozenset({"block"})
+
+    floats: tuple[float, ...]
+    nested: dict[str, float | None]
+    count: int = 3
+    block: int = 5
+
+
+def test_a_name_is_the_hash_of_canonical_json():
+    toy = Toy(floats=(1, 0.1, 1e-300, -0.0), nested={"b": None, "a": 2})
+    text = '{"count":3,"floats":[1.0,0.1,1e-300,0.0],"kind":"toy","nested":{"a":2.0,"b":null}}'
+    assert toy.name == f"toy-{hashlib.sha256(text.encode()).hexdigest()[:10]}"
+
+
+def test_a_spec_survives_json_and_pickle():
+    spec = lineage(block=128)
+    assert restore("evaluation", spec.model_dump(mode="json")) == spec
+    assert pickle.loads(pickle.dumps(spec)).name == spec.name
+
+
+def test_a_study_reads_its_sections(path: Path):
+    study = Study.load(path)
+    assert study.simulation.equation == NavierStokes(viscosity=1e-3)
+    assert study.simulation.grid == Grid((64, 64))
+    assert study.training.times == (1.0, 2.5)
+    assert study.training.stack == ((1, "vorticity"), (-1, "vorticity"))
+    assert study.evaluation.generation is study.generation
+    assert Study(**study.sections()) == study
+
+
+def test_overrides_are_yaml(path: Path):
+    changes = [
+        "simulation.grid.shape=[32, 32]",
+        "simulation.step=2e-3",
+        "title=other",
+        "training.seed=3",
+    ]
+    study = Study.load(path, changes)
+    assert study.simulation.grid.shape == (32, 32)
+    assert (study.simulation.step, study.title, study.training.seed) == (2e-3, "other", 3)
+    assert Study.load(path, ["simulation.forcing="]).simulation.forcing is None
+
+
+@pytest.mark.parametrize(
+    ("override", "where", "remedy"),
+    [
+        ("simulation.stp=1", "simulation.stp: ", "did you mean step?"),
+        ("simulatoin.step=1", "simulatoin: ", "did you mean simulation?"),
+        ("simulation.equation.viscocity=1", "simulation.equation.viscocity: ", "viscosity?"),
+        ("simulation.equation.kind=navier_stoke", "simulation.equation.kind: ", "navier_stokes?"),
+        ("simulation.forcing.lenght=1", "simulation.forcing.lenght: ", "did you mean length?"),
+        ("simulation.grid.shape=[63, 64]", "simulation.grid: ", "choose even numbers"),
+        ("simulation.times=[1, 1]", "simulation: ", "sort them"),
+        ("simulation.step=soon", "simulation.step: ", "correct it"),
+        ("simulation.step=.inf", "simulation.step: ", "correct it"),
+        ("simulation.block=33", "simulation: ", "change one"),
+        ("simulation.grid.shape=[64]", "simulation: ", "use (ny, nx)"),
+        ("training.surrogate.prest=gud", "training.surrogate.prest: ", "did you mean preset?"),
+        ("training.surrogate.preset=gudd", "training.surrogate.preset: ", "did you mean gud?"),
+        ("training.simulation.step=1", "training.simulation: ", "write it as simulation"),
+        ("training.frames=[5]", "training: ", "choose from 0..2"),
+        ("training.frames=[2, -1]", "training: ", "choose from 0..2"),
+        ("training.members=2000", "training: ", "raise simulation.members"),
+        ("generation.grid={shape: [32, 32], extent: [1, 1]}", "generation: ", "change its shape"),
+        ("generation.members=10", "evaluation: ", "raise generation.members"),
+        ("evaluation.members=500", "evaluation: ", "lower evaluation.members"),
+        ("evaluation=7", "evaluation: ", "write key: value"),
+        ("title.x=7", "title.x: ", "to hold named values"),
+        ("simulation", "expected an override a.b=c", "name a key and a value"),
+        ("simulation.grid=[1", "simulation.grid: ", "quote it"),
+    ],
+)
+def test_a_mistake_is_one_sentence(path: Path, override: str, where: str, remedy: str):
+    text = refusal(path, override)
+    assert text.startswith(where)
+    assert remedy in text
+
+
+def test_a_mistake_in_the_file_is_one_sentence(path: Path):
+    path.write_text(YAML + "title: again\n")
+    assert "title twice" in refusal(path)
+    path.write_text("title: [\n")
+    assert "expected YAML" in refusal(path)
+    path.write_text(YAML.replace("  members: 2048\n", ""))
+    assert refusal(path) == "simulation.members: expected a value, got none; add it"
+
+
+def test_a_mistake_in_python_is_one_sentence():
+    with pytest.raises(ValueError, match="did you mean members") as caught:
+        simulation(mebers=3)
+    assert str(caught.value).startswith("Simulation.mebers: ")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_study_that_is_not_there(tmp_path: Path):
+    for source in ("smoke_", tmp_path / "smoke.yaml", "elsewhere/smoke.yaml"):
+        with pytest.raises(FileNotFoundError, match="expected a YAML file or a name"):
+            Study.load(source)
+
+
+def test_smoke_keeps_the_kinds_and_runs_in_a_moment(path: Path):
+    study = Study.load(path, ["generation.grid={shape: [128, 128]}"])
+    small = study.smoke()
+    assert small.simulation.equation == study.simulation.equation
+    assert small.simulation.forcing == study.simulation.forcing
+    assert small.simulation.grid == Grid((16, 16), study.simulation.grid.extent)
+    assert len(small.training.times) == len(study.training.times)
+    assert small.simulation.times[-1] <= 24 * small.simulation.step + 1e-12
+    assert small.generation.steps <= 4
+    assert small.simulation.members <= 80
+    assert small.smoke().evaluation.name == small.evaluation.name

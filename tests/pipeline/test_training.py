@@ -1,0 +1,128 @@
+"""Training: zero steps give the Gaussian surrogate, an interruption changes no bit, learning learns."""
+
+import json
+import math
+
+import pytest
+import torch
+
+from pushforward import training as room
+from pushforward.archive import WEIGHTS, Archive
+from pushforward.checkpoint import FILE
+from pushforward.simulation import simulate
+from pushforward.spec import Training
+from pushforward.study import Study
+
+
+@pytest.fixture(scope="module")
+def study() -> Study:
+    return Study.load("smoke")
+
+
+@pytest.fixture
+def stored(study: Study, tmp_path) -> Archive:
+    archive = Archive(tmp_path)
+    simulate(study.simulation, archive)
+    return archive
+
+
+def change(training: Training, **values: object) -> Training:
+    return Training(**{**dict(training), **values})
+
+
+def weights(training: Training, archive: Archive) -> dict[str, torch.Tensor]:
+    return archive.read_tensors(training, WEIGHTS)[0]
+
+
+def test_zero_steps_are_the_exact_gaussian_surrogate(study: Study, stored: Archive) -> None:
+    training = change(study.training, steps=0)
+    room.train(training, stored)
+    surrogate = stored.surrogate(training)
+    some = surrogate.sample(range(3), steps=3)
+    assert torch.equal(some, surrogate.gaussian().sample(range(3), steps=1))
+
+
+def test_training_changes_the_samples_and_writes_its_curve(study: Study, stored: Archive) -> None:
+    room.train(study.training, stored)
+    surrogate = stored.surrogate(study.training)
+    assert not torch.allclose(
+        surrogate.sample(range(3)), surrogate.gaussian().sample(range(3)), atol=1e-4
+    )
+    lines = stored.read_lines(study.training, room.METRICS)
+    assert [line["step"] for line in lines] == list(range(1, 21))
+    assert math.isfinite(lines[-1]["held_out_loss"])
+    table = stored.read_json(study.training, room.CALIBRATION)
+    assert len(table["ratio"]) == len(table["log_snr"])
+    assert not (stored.folder(study.training) / FILE).exists()
+
+
+@pytest.mark.parametrize("stop", [3, 5, 12])
+def test_an_interrupted_training_ends_with_the_same_bits(
+    study: Study, stored: Archive, tmp_path, monkeypatch: pytest.MonkeyPatch, stop: int
+) -> None:
+    room.train(study.training, stored)
+    other = Archive(tmp_path / "other")
+    simulate(study.simulation, other)
+    rate = room.learning_rate
+
+    def die(training: Training, step: int) -> float:
+        if step == stop:
+            raise KeyboardInterrupt
+        return rate(training, step)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(room, "learning_rate", die)
+        with pytest.raises(KeyboardInterrupt):
+            room.train(study.training, other)
+    room.train(study.training, other)
+    for name, tensor in weights(study.training, stored).items():
+        assert torch.equal(tensor, weights(study.training, other)[name]), name
+    steps = [line["step"] for line in other.read_lines(study.training, room.METRICS)]
+    assert steps == list(range(1, 21))
+
+
+def test_another_seed_gives_other_weights(study: Study, stored: Archive) -> None:
+    other = change(study.training, seed=1)
+    for training in (study.training, other):
+        room.train(training, stored)
+    name = "denoiser.network.lift.weight"
+    assert not torch.equal(weights(study.training, stored)[name], weights(other, stored)[name])
+
+
+def test_a_second_run_does_nothing_and_says_so(
+    study: Study, stored: Archive, caplog: pytest.LogCaptureFixture
+) -> None:
+    room.train(study.training, stored)
+    before = (stored.folder(study.training) / WEIGHTS).stat().st_mtime_ns
+    caplog.clear()
+    room.train(study.training, stored)
+    assert "nothing to do" in caplog.text
+    assert (stored.folder(study.training) / WEIGHTS).stat().st_mtime_ns == before
+
+
+def test_without_the_simulation_it_says_what_to_run(study: Study, tmp_path) -> None:
+    with pytest.raises(LookupError, match=r"run simulate\(study.simulation, archive\) first"):
+        room.train(study.training, Archive(tmp_path))
+
+
+def test_a_loss_that_is_no_number_is_refused(study: Study, stored: Archive) -> None:
+    wild = change(study.training, learning_rate=1e30)
+    with pytest.raises(FloatingPointError, match="lower training.learning_rate"):
+        room.train(wild, stored)
+    assert not stored.sealed(wild)
+
+
+def test_the_learning_rate_warms_up_and_falls_to_zero(study: Study) -> None:
+    training = change(study.training, steps=1000, learning_rate=1.0)
+    rates = [room.learning_rate(training, step) for step in range(1000)]
+    assert rates[0] == pytest.approx(0.01)
+    assert max(rates) == pytest.approx(rates[99], rel=0.01)
+    assert rates[-1] < 1e-4
+    assert all(a >= b for a, b in zip(rates[100:], rates[101:], strict=False))
+
+
+def test_the_curve_is_plain_json_lines(study: Study, stored: Archive) -> None:
+    room.train(study.training, stored)
+    text = (stored.folder(study.training) / room.METRICS).read_text()
+    keys = {"step", "loss", "learning_rate", "seconds"}
+    assert all(keys <= json.loads(line).keys() for line in text.splitlines())

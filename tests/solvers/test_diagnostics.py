@@ -1,0 +1,91 @@
+"""Spectra that add up to what they split, and spectral derivatives."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from pushforward.solvers import GaussianField, Grid, diagnostics, velocity
+
+GRIDS = [Grid((32,)), Grid((16, 24)), Grid((64, 64)), Grid((8, 10, 12))]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "tolerance"), [(torch.float32, 1e-6), (torch.float64, 1e-12)], ids=str
+)
+@pytest.mark.parametrize("grid", GRIDS, ids=lambda grid: str(grid.shape))
+def test_power_spectrum_adds_up_to_the_mean_square(
+    grid: Grid, dtype: torch.dtype, tolerance: float
+) -> None:
+    u = torch.randn(3, 2, *grid.shape, generator=torch.Generator().manual_seed(0)).to(dtype)
+    spectrum = diagnostics.power_spectrum(u, grid)
+    assert spectrum.dtype == dtype
+    total = u.double().square().mean(grid.axes)
+    torch.testing.assert_close(spectrum.double().sum(-1), total, rtol=tolerance, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "tolerance"), [(torch.float32, 1e-6), (torch.float64, 1e-12)], ids=str
+)
+@pytest.mark.parametrize("extent", [(2 * math.pi, 2 * math.pi), (1.0, 3.0)])
+def test_energy_and_enstrophy_add_up(
+    dtype: torch.dtype, tolerance: float, extent: tuple[float, float]
+) -> None:
+    grid = Grid((64, 64), extent)
+    field = GaussianField.matern(2.0, 0.3, mean=False)
+    w = field.sample(range(3), grid).to(dtype)
+    energy = velocity(w.double(), grid).square().sum(-3).mean((-2, -1)) / 2
+    torch.testing.assert_close(
+        diagnostics.energy_spectrum(w, grid).double().sum(-1), energy, rtol=tolerance, atol=0
+    )
+    enstrophy = w.double().square().mean((-2, -1)) / 2
+    torch.testing.assert_close(
+        diagnostics.enstrophy_spectrum(w, grid).double().sum(-1), enstrophy, rtol=tolerance, atol=0
+    )
+
+
+@pytest.mark.parametrize(("k", "shell"), [((3, 0), 3), ((0, 2), 2), ((3, 4), 5), ((1, 1), 1)])
+def test_single_mode_lies_in_one_shell(k: tuple[int, int], shell: int) -> None:
+    grid = Grid((16, 16))
+    y, x = grid.coordinates()
+    w = 2 * torch.cos(k[0] * y[:, None] + k[1] * x)
+    k2 = k[0] ** 2 + k[1] ** 2
+    for spectrum, value in (
+        (diagnostics.power_spectrum(w, grid), 2.0),
+        (diagnostics.enstrophy_spectrum(w, grid), 1.0),
+        (diagnostics.energy_spectrum(w, grid), 1.0 / k2),
+    ):
+        expected = torch.zeros_like(spectrum)
+        expected[shell] = value
+        torch.testing.assert_close(spectrum, expected, rtol=0, atol=1e-14)
+
+
+def test_spectrum_does_not_depend_on_the_grid() -> None:
+    coarse, fine = Grid((16, 16)), Grid((40, 32))
+    u = GaussianField.matern(2.0, 0.5, cutoff=7).sample([0], coarse)
+    a = diagnostics.power_spectrum(u, coarse)
+    b = diagnostics.power_spectrum(coarse.resample(u, fine), fine)
+    torch.testing.assert_close(b[:, : a.shape[-1]], a, rtol=0, atol=1e-14)
+    assert b[:, a.shape[-1] :].abs().max() < 1e-20
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_gradient_of_a_mode(dtype: torch.dtype) -> None:
+    grid = Grid((16, 20, 12), (2 * math.pi, 4 * math.pi, 1.0))
+    z, y, x = (c.to(dtype) for c in torch.meshgrid(*grid.coordinates(), indexing="ij"))
+    phase = 2 * z - 1.5 * y + 2 * math.pi * x
+    d = diagnostics.gradients(torch.sin(phase)[None], grid)
+    assert d.dtype == dtype
+    expected = torch.stack([factor * torch.cos(phase) for factor in (2, -1.5, 2 * math.pi)])[None]
+    torch.testing.assert_close(d, expected, rtol=0, atol=2e-5 if dtype == torch.float32 else 1e-12)
+
+
+def test_mean_square_gradient_is_the_weighted_spectrum() -> None:
+    grid = Grid((32, 32))
+    u = GaussianField.matern(3.0, 0.5).sample([0], grid)
+    density = grid.fft(u).abs().square() * -grid.laplacian()
+    total = diagnostics.shell_sums(density, grid).sum(-1)
+    squares = diagnostics.gradients(u, grid).square().sum(-3).mean((-2, -1))
+    torch.testing.assert_close(squares, total)
