@@ -116,9 +116,11 @@ def _processes(workers: int) -> Iterator[ProcessPoolExecutor]:
         pool.shutdown(cancel_futures=True)
         raise
     except BaseException:  # Ctrl-C
-        for child in set(active_children()) - before:
+        children = set(active_children()) - before
+        for child in children:
             child.terminate()  # a block is complete or absent, whenever it is cut
-        pool.shutdown(wait=False, cancel_futures=True)
+        # a pool that lost its processes fails its futures by itself, and stumbles on cancelled ones
+        pool.shutdown(wait=False, cancel_futures=not children)
         raise
     pool.shutdown()
 

@@ -1,6 +1,6 @@
-"""Diffusion on function space: from fields to a surrogate that draws more of them, usable by itself.
+"""Diffusion on function space, usable by itself: from fields to a surrogate that draws more.
 
-    FourierBasis -> Path -> Denoiser (GaussianDenoiser, NeuralDenoiser) -> sampler -> Surrogate
+FourierBasis -> Path -> Denoiser (GaussianDenoiser, NeuralDenoiser) -> sampler -> Surrogate
 """
 
 from pushforward.generative.backbone import FNO, SpectralConv

@@ -1,14 +1,16 @@
 r"""Fourier neural operators: networks that act on functions, not on pixels.
 
-A spectral convolution multiplies the coefficients of waves |k_i| <= modes by a learnt matrix across
-channels and drops the rest,
+A spectral convolution multiplies the coefficients of waves |k_i| <= modes by a learnt matrix
+across channels and drops the rest,
 
     (K h)_k = R_k h_k,        h_k the coefficients of `Grid.fft`,
 
 so it is the same operator on every grid that resolves those waves: for a band-limited field its
-output on M points is the output on N points, interpolated. R is stored as real numbers, one matrix
-per wave contiguous (mode-major), and applied as one batched real product. Few waves are kept, so the
-transforms are truncated ones, matrix products over each axis, without the FFT's copies of full size.
+output on M points is the output on N points, interpolated. R is kept for the half space k_1 >= 0;
+where k_1 = 0 holds both k and -k, their matrices act as (R_k + conj R_{-k}) / 2, so that outputs
+are real. R is stored as real numbers, one matrix per wave contiguous (mode-major), and applied as
+one batched real product. Few waves are kept, so the transforms are truncated ones, matrix products
+over each axis, without the FFT's copies of full size.
 
 Between spectral convolutions stand pointwise layers, modulated (FiLM) by an embedding of the noise
 levels. The last layer starts at zero, so an untrained network is the zero operator.
@@ -38,17 +40,20 @@ def _waves(n: int, modes: int, half: bool, dtype: torch.dtype, device: torch.dev
 
 
 def _forward(h: Tensor, modes: Sequence[int]) -> Tensor:
-    """Coefficients (b, c, k_1, ..., k_d, re/im) of fields (b, c, *grid): k_1 >= 0, the rest signed."""
+    """Coefficients (b, c, k_1, ..., k_d, re/im) of fields: k_1 >= 0, the rest signed."""
     n, axes = h.shape[2], h.ndim - 2
     cos, sin = _waves(n, modes[0], True, h.dtype, h.device)
     first = torch.stack([cos, -sin], 1).flatten(0, 1) / n  # rows (k, re/im)
-    z = (first @ h.reshape(*h.shape[:3], -1)).unflatten(2, (-1, 2)).reshape(
-        *h.shape[:2], -1, 2, *h.shape[3:]
+    z = (
+        (first @ h.reshape(*h.shape[:3], -1))
+        .unflatten(2, (-1, 2))
+        .reshape(*h.shape[:2], -1, 2, *h.shape[3:])
     )
     for axis in range(1, axes):  # here z is (b, c, k_1.., re/im, n_axis, ...)
         n = h.shape[2 + axis]
         cos, sin = _waves(n, modes[axis], False, h.dtype, h.device)
-        turn = torch.stack([torch.stack([cos, -sin]), torch.stack([sin, cos])]) / n  # in, out, k, n
+        turn = torch.stack([torch.stack([cos, -sin]), torch.stack([sin, cos])]) / n
+        # (in, out, k, n) -> (n and in, k and out)
         matrix = turn.permute(0, 3, 2, 1).flatten(2).flatten(0, 1)
         z = z.movedim(2 + axis + 1, -1).movedim(2 + axis, -2)
         z = (z.flatten(-2) @ matrix).unflatten(-1, (-1, 2)).movedim((-2, -1), (2 + axis, 3 + axis))

@@ -7,9 +7,10 @@ covariance, averaged over shells of |k|:
 
     x_k = L_k^{-1} (u_k - m_k),    L_k L_k^T = E (u_k - m_k)(u_k - m_k)^T over the shell,
 
-so that E x_k^2 = 1 for every coefficient, whatever the resolution. The squared diagonal of L is the
-*reference variance* c_k; waves whose variance lies below `floor` times the largest (those a
-dealiased solver has cut, say) are dropped: they are absent from the loss and zero in every sample.
+so that E x_k^2 = 1 for every coefficient, whatever the resolution. The squared diagonal of L is
+the *reference variance* c_k (of a channel given the ones before it); waves whose variance lies
+below `floor` times the largest (those a dealiased solver has cut, say) are dropped: they are
+absent from the loss and zero in every sample.
 
 The basis knows no grid spacing: it analyses fields given on any grid that resolves it, and
 synthesises on any grid at all, dropping what a coarser one cannot show.
@@ -56,8 +57,8 @@ class FourierBasis(nn.Module):
     ) -> FourierBasis:
         """The basis fitted to fields: mean, shell-averaged covariance across channels, kept waves.
 
-        `floor` is the smallest variance kept, relative to the largest of its channel. The mean keeps
-        only coefficients more than four standard errors from 0, so that noise is not learnt.
+        `floor` is the smallest variance kept, relative to the largest of its channel. The mean
+        keeps only coefficients more than four standard errors from 0, so that noise is not learnt.
 
         Raises ValueError for fewer than two fields, non-finite or constant ones.
 
@@ -113,14 +114,14 @@ class FourierBasis(nn.Module):
 
     @property
     def log_variance(self) -> Float[Tensor, "channel mode"]:
-        """log c_k, at most 0 (the largest is 0); dropped coefficients hold the smallest kept one."""
+        """log c_k, the largest 0; dropped coefficients hold the smallest kept one."""
         c = 2 * torch.log(self.factor.diagonal(dim1=-2, dim2=-1)[self.shell].T.clamp_min(1e-300))
         c = c - self.scale.log()[:, None] * 2
         lowest = c[self.mask].min()
         return torch.where(self.mask, c, lowest) - c[self.mask].max()
 
     @property
-    def scale(self) -> Float[Tensor, "channel"]:
+    def scale(self) -> Float[Tensor, " channel"]:
         """The standard deviation of each channel at a point."""
         covariance = (self.factor @ self.factor.mT).diagonal(dim1=-2, dim2=-1)[self.shell].T
         real = torch.ones_like(self.mask)
@@ -161,7 +162,7 @@ class FourierBasis(nn.Module):
     def noise(
         self, seed: int, use: Use, members: Sequence[int], step: int = 0
     ) -> Float[Tensor, "member channel mode"]:
-        """Standard normals addressed by (seed, member, channel, wave), float32; 0 where dropped."""
+        """Standard normals addressed by (seed, member, channel, wave), float32; 0 if dropped."""
         channel = torch.arange(self.channels, device=self.waves.device)[:, None] * CHANNEL_STRIDE
         waves = [self.waves[:, 0] + channel, *(k[None] for k in self.waves.T[1:])]
         g = torch.view_as_real(normals(seed, use, members, waves, step)).flatten(-2)
@@ -240,7 +241,7 @@ class FourierBasis(nn.Module):
 
 
 def _half_plane(grid: Grid) -> Tensor:
-    """The integer wave numbers (n, axis) of one half plane, the constant first, no Nyquist waves."""
+    """The integer waves (n, axis) of one half plane, the constant first, no Nyquist waves."""
     k = torch.stack(torch.broadcast_tensors(*grid.integers()), -1)[grid.resolved()]
     positive = torch.zeros(len(k), dtype=torch.bool)
     undecided = torch.ones(len(k), dtype=torch.bool)
@@ -248,8 +249,7 @@ def _half_plane(grid: Grid) -> Tensor:
         positive |= undecided & (component > 0)
         undecided &= component == 0
     k = k[positive | undecided]
-    order = sorted(range(len(k)), key=lambda i: (int((k[i] ** 2).sum()), k[i].tolist()))
-    return k[torch.tensor(order)]
+    return torch.tensor(sorted(k.tolist(), key=lambda wave: (sum(n * n for n in wave), wave)))
 
 
 def _index(waves: Tensor, grid: Grid) -> Tensor:
@@ -274,7 +274,8 @@ def _coefficients(
     if slot is None or len(slot[2]) == len(waves):
         z = flat[..., slot[0] if slot else _index(waves, grid)]
     else:
-        z = flat.new_zeros((*flat.shape[:-1], len(waves))).index_copy(-1, slot[2], flat[..., slot[0]])
+        z = flat.new_zeros((*flat.shape[:-1], len(waves)))
+        z = z.index_copy(-1, slot[2], flat[..., slot[0]])
     return torch.view_as_real(z * weight).flatten(-2)
 
 

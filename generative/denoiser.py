@@ -31,7 +31,6 @@ from pushforward.generative.backbone import FNO
 from pushforward.generative.basis import FourierBasis
 from pushforward.solvers import Grid
 
-
 DROWNED = -5.0  # log snr below which a coefficient says nothing about the others
 
 
@@ -45,7 +44,14 @@ def angle(log_snr: Tensor) -> Tensor:
 
 
 class Denoiser(nn.Module):
-    """The contract: subclasses give the correction F; shapes are (batch, channel, mode)."""
+    """The contract: subclasses give the correction F; shapes are (batch, channel, mode).
+
+    >>> class Wiener(Denoiser):
+    ...     def correction(self, y, log_snr):
+    ...         return torch.zeros_like(y)
+    >>> round(Wiener()(torch.tensor([[[2.0]]]), torch.zeros(1, 1, 1)).item(), 4)  # half of xi
+    1.0
+    """
 
     @abstractmethod
     def correction(self, y: Tensor, log_snr: Tensor) -> Tensor:
@@ -112,18 +118,33 @@ class NeuralDenoiser(Denoiser):
     A field whose spectrum spans many decades has no one natural size, so the network sees each
     channel in four colours: white (y itself), white where it is between signal and noise, red (the
     Wiener estimate, with the data's spectrum) and pink (half-way). It answers in white and pink,
-    which are scaled back to coefficients of unit variance. It is conditioned on the mean log snr of
-    every shell.
+    which are scaled back to coefficients of unit variance. It is conditioned, in every layer, on the
+    mean log snr and on the power of every shell: how energetic a member is decides how it goes on.
+
+    >>> from pushforward.solvers import GaussianField
+    >>> u = GaussianField.matern(3.0, 0.5, cutoff=5).sample(range(64), Grid((16, 16)))[:, None]
+    >>> basis = FourierBasis.fit(u, Grid((16, 16)))
+    >>> denoiser = NeuralDenoiser(basis, width=8, modes=4, layers=1)
+    >>> x = basis.analyse(u[:2], Grid((16, 16))).float()
+    >>> bool(denoiser.correction(x, torch.zeros_like(x)).abs().max() == 0)    # until it is trained
+    True
     """
 
     white: Tensor
     pink: Tensor
     red: Tensor
+    certainty: Tensor
     from_white: Tensor
     from_pink: Tensor
 
     def __init__(
-        self, basis: FourierBasis, *, width: int, modes: int, layers: int, oversampling: float = 1.0
+        self,
+        basis: FourierBasis,
+        *,
+        width: int,
+        modes: int,
+        layers: int,
+        oversampling: float = 1.0,
     ) -> None:
         super().__init__()
         self.basis = basis
@@ -131,12 +152,15 @@ class NeuralDenoiser(Denoiser):
         self.network = FNO(
             4 * basis.channels,
             2 * basis.channels,
-            condition=basis.channels * basis.shells,
+            condition=2 * basis.channels * basis.shells,
             width=width,
             modes=modes,
             layers=layers,
             ndim=self.grids[0].ndim,
         )
+        # 1 / standard deviation of a shell's power of Gaussian y
+        count = basis.shell_sum(basis.mask.float())
+        self.register_buffer("certainty", (count / 2).sqrt(), persistent=False)
         deviation = torch.exp(basis.log_variance / 2)
         colours = {"white": deviation**0, "pink": deviation**0.5, "red": deviation}
         for name, colour in colours.items():  # each of unit variance at a point
@@ -167,7 +191,9 @@ class NeuralDenoiser(Denoiser):
         signal = torch.cos(theta) * y
         between = 2 * torch.sin(2 * theta) * y
         seen = [y * self.white, between * self.white, signal * self.pink, signal * self.red]
-        condition = self.basis.shell_mean(log_snr.clamp(-12, 12) / 8).flatten(1)
+        level = self.basis.shell_mean(log_snr.clamp(-12, 12)) / 8
+        power = (self.basis.shell_mean(y.square()) - 1) * self.certainty
+        condition = torch.cat([level, power.clamp(-6, 6)], 1).flatten(1)
         answer = self.network(self.basis.place(torch.cat(seen, 1), grid), condition)
         white, pink = self.basis.read(answer, grid).chunk(2, 1)
         return white * self.from_white + pink * self.from_pink

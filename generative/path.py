@@ -1,14 +1,15 @@
 r"""Paths: the log signal-to-noise ratio of every coefficient as a function of time.
 
-At time t in [0, 1] a whitened coefficient is seen through noise, xi_k = x_k + N(0, e^{-lambda_k(t)}),
-from clean (t = 0) to noise (t = 1). A path is a common clock plus the *hierarchy* of scales,
+At time t in [0, 1] a whitened coefficient is seen through noise,
+xi_k = x_k + N(0, e^{-lambda_k(t)}), from clean (t = 0) to noise (t = 1). A path is a common clock
+plus the *hierarchy* of scales,
 
     lambda_k(t) = Lambda(t) + a (log c_k - max log c),
 
 c the reference variance and `a` GUD's exponent: with a = 1 all coefficients carry the same signal
-to noise in data units (standard diffusion: small scales drown first, the large ones are made first);
-with a = 0 all whitened coefficients carry the same (small and large scales at once). The clock runs
-from Lambda(0), where the weakest coefficient reaches `highest`, to Lambda(1) = `lowest`:
+to noise in data units (standard diffusion: small scales drown first, the large ones are made
+first); with a = 0 all whitened coefficients carry the same (small and large scales at once). The
+clock runs from Lambda(0), where the weakest coefficient reaches `highest`, to Lambda(1) = `lowest`:
 
     linear  Lambda linear in t
     cosine  Lambda = -2 log tan(pi s / 2)
@@ -36,7 +37,8 @@ class Path:
     Raises ValueError when `lowest` is not below `highest` or the hierarchy is negative.
 
     >>> log_variance = torch.tensor([[0.0, -4.0]])
-    >>> Path(hierarchy=1.0, schedule="linear", lowest=-5, highest=5)(torch.tensor([0.0, 1.0]), log_variance)
+    >>> path = Path(hierarchy=1.0, schedule="linear", lowest=-5, highest=5)
+    >>> path(torch.tensor([0.0, 1.0]), log_variance)
     tensor([[[ 9.,  5.]],
     <BLANKLINE>
             [[-5., -9.]]])
@@ -73,7 +75,8 @@ class Path:
         if self.schedule == "linear":
             return top + t * (self.lowest - top)
         if self.schedule == "cosine":
-            first, last = (2 / math.pi * math.atan(math.exp(-end / 2)) for end in (top, self.lowest))
+            ends = (top, self.lowest)
+            first, last = (2 / math.pi * math.atan(math.exp(-end / 2)) for end in ends)
             return -2 * torch.log(torch.tan(math.pi / 2 * (first + t * (last - first))))
         first, last = (_vp_time(end) for end in (top, self.lowest))
         s = first + t * (last - first)

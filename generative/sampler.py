@@ -58,7 +58,11 @@ def integrate_path(
             "change the one that is off"
         )
     y = normals(0)
-    times = torch.linspace(1, 0, steps, device=y.device) if steps > 1 else torch.ones(1, device=y.device)
+    times = (
+        torch.linspace(1, 0, steps, device=y.device)
+        if steps > 1
+        else torch.ones(1, device=y.device)
+    )
     levels = path(times, log_variance)
     thetas = torch.cat([angle(levels), torch.zeros_like(levels[:1])])
     previous, last_width = None, None
@@ -74,7 +78,11 @@ def integrate_path(
             y = y + width * slope
         else:
             rho, weight = _refresh(thetas[i], thetas[i + 1], churn)
-            y = rho * y + (1 + churn) * weight * slope + (1 - rho**2).clamp_min(0).sqrt() * normals(i + 1)
+            y = (
+                rho * y
+                + (1 + churn) * weight * slope
+                + (1 - rho**2).clamp_min(0).sqrt() * normals(i + 1)
+            )
         previous, last_width = f, width
     return y if watch is None else watch(steps, y)
 
@@ -85,5 +93,7 @@ def _refresh(start: Tensor, end: Tensor, churn: float) -> tuple[Tensor, Tensor]:
     cos_end = torch.cos(end)
     weight = torch.zeros_like(start)
     for node, w in ((-(0.6**0.5), 5 / 9), (0.0, 8 / 9), (0.6**0.5, 5 / 9)):
-        weight = weight + w * half * (torch.cos(middle + node * half) / cos_end).clamp(0, 1) ** churn
+        weight = (
+            weight + w * half * (torch.cos(middle + node * half) / cos_end).clamp(0, 1) ** churn
+        )
     return (torch.cos(start) / cos_end).clamp(0, 1) ** churn, weight

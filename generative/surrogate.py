@@ -54,7 +54,11 @@ class Architecture:
     oversampling: float = 1.0
 
     def __post_init__(self) -> None:
-        if min(self.width, self.modes, self.layers) < 1 or self.floor <= 0 or self.oversampling < 1:
+        if (
+            min(self.width, self.modes, self.layers) < 1
+            or self.floor <= 0
+            or self.oversampling < 1
+        ):
             raise ValueError(
                 "expected width, modes, layers and oversampling >= 1 and floor > 0, got "
                 f"{self.width}, {self.modes}, {self.layers}, {self.oversampling}, {self.floor}; "
@@ -143,16 +147,16 @@ class Surrogate(nn.Module):
         other.denoiser = GaussianDenoiser()
         return other
 
-    def levels(self, t: Float[Tensor, "batch"]) -> Float[Tensor, "batch channel mode"]:
+    def levels(self, t: Float[Tensor, batch]) -> Float[Tensor, "batch channel mode"]:
         """log snr of every coefficient at times t."""
         return self.architecture.path(t, self._log_variance.to(t.device))
 
     def loss(
         self,
         x: Float[Tensor, "batch channel mode"],
-        t: Float[Tensor, "batch"],
+        t: Float[Tensor, batch],
         eps: Float[Tensor, "batch channel mode"],
-    ) -> Float[Tensor, "batch"]:
+    ) -> Float[Tensor, batch]:
         """The weighted mean square error of F; 1 for an untrained network, on any data.
 
         x are whitened fields (`basis.analyse`), eps standard normals (`basis.noise`). The weight
@@ -191,7 +195,9 @@ class Surrogate(nn.Module):
                 self.denoiser,
                 self.architecture.path,
                 self._log_variance,
-                lambda i, some=some: self.basis.noise(seed, Use.CHURN if i else Use.PRIOR, some, i),
+                lambda i, some=some: self.basis.noise(
+                    seed, Use.CHURN if i else Use.PRIOR, some, i
+                ),
                 steps=steps,
                 order=order,
                 churn=churn,
@@ -201,7 +207,9 @@ class Surrogate(nn.Module):
         return torch.cat(fields)
 
     @torch.no_grad()
-    def calibrate(self, members: int = 256, *, seed: int = 0, steps: int = 16, batch: int = BATCH) -> None:
+    def calibrate(
+        self, members: int = 256, *, seed: int = 0, steps: int = 16, batch: int = BATCH
+    ) -> None:
         """Measures each shell's drift of variance along one sampling pass and keeps its inverse.
 
         Numbers are drawn for this use alone. The drift is taken relative to the same members'

@@ -59,14 +59,14 @@ class Batches:
         t = 1 - (1 - (torch.arange(batch) + offset) / batch) ** TILT
         return x, t.float(), self.basis.noise(seed, Use.TRAINING, slots, step)
 
-    def indices(self, step: int) -> Int[Tensor, "batch"]:
+    def indices(self, step: int) -> Int[Tensor, batch]:
         """Which members make a step's batch: every member once an epoch."""
         first = step * self.training.batch
         places = range(first, first + self.training.batch)
         n = len(self.x)
         return torch.stack([self.permutation(place // n)[place % n] for place in places])
 
-    def _permutation(self, epoch: int) -> Int[Tensor, "n"]:
+    def _permutation(self, epoch: int) -> Int[Tensor, n]:
         keys = uniforms(
             self.training.seed, Use.ORDER, [0], [torch.arange(len(self.x))], epoch % 2**24
         )

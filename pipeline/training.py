@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import math
 import time
-from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -34,7 +33,10 @@ from pushforward.spec import Training
 
 METRICS, CALIBRATION = "metrics.jsonl", "calibration.json"
 WARM_UP, CLIP, WEIGHT_DECAY, BETAS = 100, 1.0, 1e-4, (0.9, 0.99)
-LOGGED, VALIDATED = 200, 20  # lines of a learning curve, and how many of them look at held-out fields
+LOGGED, VALIDATED = (
+    200,
+    20,
+)  # lines of a learning curve, and how many of them look at held-out fields
 
 
 def train(training: Training, archive: Archive, *, threads: int | None = None) -> str:
@@ -45,6 +47,12 @@ def train(training: Training, archive: Archive, *, threads: int | None = None) -
 
     Raises LookupError, with what to run, when the simulation is not complete, FloatingPointError
     when the loss is no number any more, OSError when the disk refuses.
+
+    >>> import tempfile
+    >>> from pushforward import Archive, Study
+    >>> train(Study.load("smoke").training, Archive(tempfile.mkdtemp()))
+    Traceback (most recent call last):
+    LookupError: simulation-... is not in ...; run simulate(study.simulation, archive) first
     """
     if done(training, archive):
         return training.name
@@ -54,7 +62,10 @@ def train(training: Training, archive: Archive, *, threads: int | None = None) -
         return close(training, archive)
     fields = load(training, archive)
     surrogate = Surrogate.fit(
-        training.surrogate, fields[: training.members], training.simulation.grid, seed=training.seed
+        training.surrogate,
+        fields[: training.members],
+        training.simulation.grid,
+        seed=training.seed,
     )
     x = surrogate.basis.analyse(fields, training.simulation.grid)
     before = torch.get_num_threads()
@@ -78,7 +89,8 @@ def optimise(
     state = State(parameters, [p.detach().clone() for p in parameters], optimizer)
     if state.load(training, archive):
         say(f"{training.name} goes on at step {state.step} of {training.steps}")
-    _keep_lines(archive.folder(training) / METRICS, state.step, archive, training)
+    lines = archive.read_lines(training, METRICS)  # those beyond the checkpoint come again
+    archive.write_lines(training, METRICS, [line for line in lines if line["step"] <= state.step])
     batches = Batches(x, surrogate, training)
     every = max(training.steps // LOGGED, 1)
     began, total, count = time.monotonic() - state.seconds, 0.0, 0
@@ -152,7 +164,7 @@ def finish(surrogate: Surrogate, held_out: Tensor, training: Training, archive: 
 
 def close(training: Training, archive: Archive) -> str:
     """Removes the checkpoint of a training whose weights are stored, and seals it."""
-    (archive.folder(training) / FILE).unlink(missing_ok=True)
+    archive.remove(training, FILE)
     archive.seal(training)
     say(f"{training.name} is complete: {training.steps} steps in {archive.folder(training)}")
     return training.name
@@ -169,12 +181,3 @@ def _held_out_batches(
         t = (torch.arange(len(x)) + 0.5) / len(x)
         batches.append((x, t, surrogate.basis.noise(training.seed, Use.VALIDATION, members)))
     return batches
-
-
-def _keep_lines(path: Path, step: int, archive: Archive, training: Training) -> None:
-    """Drops the lines of a learning curve that lie beyond the checkpoint a training goes on from."""
-    lines = archive.read_lines(training, METRICS)
-    path.unlink(missing_ok=True)
-    for line in lines:
-        if line["step"] <= step:
-            archive.append_line(training, METRICS, line)

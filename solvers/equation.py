@@ -1,9 +1,9 @@
 r"""The contract of an equation: u_t = L u + N(u, f), L diagonal in the waves.
 
-An equation says two things and nothing else: its linear symbol, which the integrators treat exactly,
-and its nonlinear part, evaluated in physical space and handed back as coefficients. Both act on
-*all* channels, tensors (..., channel, *grid). What is random (initial state, forcing) and what is
-numerical (grid, step) stays outside.
+An equation says two things and nothing else: its linear symbol, which the integrators treat
+exactly, and its nonlinear part, evaluated in physical space and handed back as coefficients. Both
+act on *all* channels, tensors (..., channel, *grid). What is random (initial state, forcing) and
+what is numerical (grid, step) stays outside.
 """
 
 from __future__ import annotations
@@ -24,6 +24,24 @@ class Equation(ABC):
     """One equation family; subclasses are frozen dataclasses of plain numbers, final.
 
     `channels` maps each channel's name to what it is. `forced` says whether N takes a forcing.
+
+    >>> from dataclasses import dataclass
+    >>> @dataclass(frozen=True)
+    ... class AllenCahn(Equation):               # u_t = D Lap u + u - u^3
+    ...     diffusivity: float = 0.05
+    ...     channels = {"u": "order parameter"}
+    ...     def linear(self, grid, device="cpu"):
+    ...         return (self.diffusivity * grid.laplacian(device) + 1)[None]
+    ...     def nonlinear(self, grid, dtype, device):
+    ...         keep = grid.resolved(2 / 3, device)
+    ...         return lambda u_hat, f_hat: -grid.fft(grid.ifft(u_hat) ** 3) * keep
+    ...     def initial_state(self, z, grid):
+    ...         return z[:, None]
+    >>> from pushforward.solvers import GaussianField, Problem
+    >>> start = GaussianField.matern(3.0, 0.5, deviation=0.1)
+    >>> problem = Problem(Grid((32, 32)), AllenCahn(), start, times=(20.0,), step=0.1)
+    >>> bool(problem.solve([0]).abs().max() < 1.05)    # phases of +1 and -1
+    True
     """
 
     channels: ClassVar[dict[str, str]]
@@ -35,9 +53,9 @@ class Equation(ABC):
 
     @abstractmethod
     def nonlinear(self, grid: Grid, dtype: torch.dtype, device: torch.device | str) -> Nonlinear:
-        """A function (u_hat, f_hat) -> N_hat on dealiased coefficients (..., channel, *spectral_shape).
+        """A function (u_hat, f_hat) -> N_hat on dealiased coefficients.
 
-        `dtype` is the real type to compute in; f_hat is None or broadcasts against u_hat.
+        All are (..., channel, *spectral_shape). `dtype` is the real type to compute in; f_hat is None or broadcasts against u_hat.
         """
 
     @abstractmethod

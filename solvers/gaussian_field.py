@@ -25,6 +25,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import torch
@@ -37,7 +38,7 @@ from pushforward.solvers.normals import Use, normals
 
 @dataclass(frozen=True)
 class GaussianField:
-    """A centred, stationary, isotropic Gaussian field, by its spectrum; build it with a constructor.
+    """A centred, stationary, isotropic Gaussian field; build it with a constructor.
 
     `exponent` is alpha, beta; `length` is 1 / tau or l; `amplitude` is s. With `deviation` given,
     the spectrum is scaled so that the standard deviation at a point of the box is that number (and
@@ -129,7 +130,7 @@ class GaussianField:
         shape = self._shape(grid.laplacian(device).neg(), grid.ndim) * self._kept(grid, device)
         if self.deviation is None:
             return self.amplitude**2 * shape / grid.volume
-        return self.deviation**2 * shape / self._total(grid, device)
+        return self.deviation**2 * shape / _total(self, grid.extent)
 
     def trace(self, grid: Grid) -> float:
         """The variance at a point: the sum of `symbol` over all waves that the grid resolves.
@@ -190,8 +191,8 @@ class GaussianField:
             return kernel * torch.exp(-0.5 * self.length**2 * k2)
         if 2 * self.exponent <= ndim and self.cutoff is None:
             raise ValueError(
-                f"expected 2 exponent > {ndim} for a {self.kind} field on {ndim} axes (trace class), "
-                f"got exponent {self.exponent}; raise it, or give a cutoff"
+                f"expected 2 exponent > {ndim} for a {self.kind} field on {ndim} axes (trace "
+                f"class), got exponent {self.exponent}; raise it, or give a cutoff"
             )
         if self.kind == "matern":
             return (k2 + self.length**-2) ** -self.exponent
@@ -205,12 +206,15 @@ class GaussianField:
             keep[(0,) * grid.ndim] = False
         return keep
 
-    def _total(self, grid: Grid, device: torch.device | str) -> float:
-        """The sum of the shape over all waves, on a reference grid so that it does not depend on N."""
-        n = self.cutoff + 1 if self.cutoff is not None else {1: 4096, 2: 512, 3: 64}[grid.ndim]
-        reference = Grid((max(2 * n, 4),) * grid.ndim, grid.extent)
-        shape = self._shape(reference.laplacian().neg(), grid.ndim) * self._kept(reference, "cpu")
-        return float((shape * reference.multiplicity()).sum())
+
+@lru_cache(maxsize=64)
+def _total(field: GaussianField, extent: tuple[float, ...]) -> float:
+    """The sum of the spectrum's shape over all waves, on a fine grid: it must not depend on N."""
+    ndim = len(extent)
+    n = field.cutoff + 1 if field.cutoff is not None else {1: 4096, 2: 512, 3: 64}[ndim]
+    reference = Grid((max(2 * n, 4),) * ndim, extent)
+    shape = field._shape(reference.laplacian().neg(), ndim) * field._kept(reference, "cpu")
+    return float((shape * reference.multiplicity()).sum())
 
 
 def white(
@@ -232,7 +236,7 @@ def white(
     waves = grid.integers(device)
     sign = _half_plane(waves)
     g = normals(seed, use, members, [k * sign for k in waves], step)
-    # a wave and its opposite share E|g|^2 = 1 between two parts; the constant is real with variance 1
+    # E|g|^2 = 1 is shared by two parts; the constant is real, of variance 1
     g = torch.where(sign > 0, g, g.conj()) * math.sqrt(0.5)
     g[(..., *[0] * grid.ndim)] = g[(..., *[0] * grid.ndim)].real * math.sqrt(2)
     return g * grid.resolved(1.0, device)
@@ -240,8 +244,7 @@ def white(
 
 def _half_plane(waves: Sequence[Tensor]) -> Tensor:
     """+1 where the last non-zero component of k is positive (or k = 0), -1 elsewhere."""
-    sign = torch.ones(torch.broadcast_shapes(*(k.shape for k in waves)), dtype=torch.int64)
-    sign = sign.to(waves[0].device)
+    sign = torch.ones_like(torch.broadcast_tensors(*waves)[0])
     decided = torch.zeros_like(sign, dtype=torch.bool)
     for k in reversed(waves):
         sign = torch.where(~decided & (k < 0), -1, sign)

@@ -57,8 +57,8 @@ class Grid:
             )
         if len(extent) != len(shape) or any(length <= 0 for length in extent):
             raise ValueError(
-                f"expected {len(shape)} positive side lengths for shape {shape}, got extent {extent}; "
-                "give one length per axis"
+                f"expected {len(shape)} positive side lengths for shape {shape}, got extent "
+                f"{extent}; give one length per axis"
             )
 
     @property
@@ -91,7 +91,7 @@ class Grid:
         """The spatial axes of a tensor, counted from its end."""
         return tuple(range(-self.ndim, 0))
 
-    def coordinates(self) -> tuple[Float[Tensor, _], ...]:
+    def coordinates(self) -> tuple[Float[Tensor, " n"], ...]:
         """The points along each axis, float64."""
         return tuple(
             torch.arange(n, dtype=torch.float64) * h
@@ -99,14 +99,12 @@ class Grid:
         )
 
     def integers(self, device: torch.device | str = "cpu") -> tuple[Tensor, ...]:
-        """The integer wave numbers k_i of every coefficient, int64, one broadcastable tensor an axis."""
+        """The integer wave numbers k_i, int64, one broadcastable tensor an axis."""
         waves = []
         for axis, n in enumerate(self.shape):
             k = torch.arange(n, device=device)
-            if axis == self.ndim - 1:
-                k = k[: n // 2 + 1]
-            else:
-                k = torch.where(k < n // 2, k, k - n)
+            last = axis == self.ndim - 1
+            k = k[: n // 2 + 1] if last else torch.where(k < n // 2, k, k - n)
             view = [1] * self.ndim
             view[axis] = -1
             waves.append(k.view(view))
@@ -144,7 +142,7 @@ class Grid:
         return keep
 
     def multiplicity(self, device: torch.device | str = "cpu") -> Tensor:
-        """How many coefficients of the full spectrum each kept one stands for (1 or 2), float64."""
+        """How many coefficients of the full spectrum each one stands for (1 or 2), float64."""
         k = self.integers(device)[-1]
         inner = (k > 0) & (k < self.shape[-1] // 2)
         return torch.where(inner, 2.0, 1.0).double().expand(self.spectral_shape)
@@ -184,7 +182,7 @@ class Grid:
 
 
 def crop(u_hat: Complex[Tensor, ...], source: Grid, target: Grid) -> Complex[Tensor, ...]:
-    """Coefficients moved from one grid to another; what the target lacks is dropped, the rest is 0.
+    """Coefficients moved to another grid; what the target lacks is dropped, the rest is 0.
 
     >>> crop(torch.ones(3, dtype=torch.complex64), Grid((4,)), Grid((8,))).real
     tensor([1., 1., 0., 0., 0.])

@@ -41,13 +41,14 @@ def integrate(
     scheme: Scheme = "etdrk4",
     members: Sequence[int] | None = None,
 ) -> Tensor:
-    """Solutions from states of your own: (member, channel, *grid) -> (member, time, channel, *grid).
+    """Solutions from states of your own.
 
-    `times` are the moments to keep, increasing, from 0; the step is shortened so that it divides
+    (member, channel, *grid) -> (member, time, channel, *grid). `times` are the moments to keep, increasing, from 0; the step is shortened so that it divides
     each interval. `forcing` is (member, *grid), static. `members` only names rows in errors. Real
     type and device are those of `initial`.
 
-    Raises ValueError for shapes or times that do not fit, FloatingPointError when a member blows up.
+    Raises ValueError for shapes or times that do not fit, FloatingPointError when a member blows
+    up.
 
     >>> heat = __import__("pushforward.solvers").solvers.GrayScott(feed_rate=0, kill_rate=0)
     >>> rest = heat.initial_state(None, Grid((8, 8)))

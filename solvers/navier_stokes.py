@@ -52,7 +52,8 @@ class NavierStokes(Equation):
     def __post_init__(self) -> None:
         if self.viscosity < 0 or self.drag < 0:
             raise ValueError(
-                f"expected viscosity, drag >= 0, got {self.viscosity}, {self.drag}; change the sign"
+                f"expected viscosity, drag >= 0, got {self.viscosity}, {self.drag}; "
+                "change the sign"
             )
 
     def linear(self, grid: Grid, device: torch.device | str = "cpu") -> Tensor:
@@ -92,8 +93,8 @@ class NavierStokes(Equation):
     def _kolmogorov(self, grid: Grid, device: torch.device | str) -> Tensor:
         if not 1 <= self.forcing_wavenumber < grid.shape[0] / 3:
             raise ValueError(
-                f"expected a forcing_wavenumber from 1 to below a third of the {grid.shape[0]} points "
-                f"along y, got {self.forcing_wavenumber}; lower it or refine the grid"
+                f"expected a forcing_wavenumber from 1 to below a third of the {grid.shape[0]} "
+                f"points along y, got {self.forcing_wavenumber}; lower it or refine the grid"
             )
         y = grid.coordinates()[0].to(device)
         kappa = 2 * torch.pi / grid.extent[0] * self.forcing_wavenumber

@@ -78,7 +78,8 @@ def _words(
         )
     if len(members) and not 0 <= min(members) <= max(members) <= MASK:
         raise ValueError(
-            f"expected members in 0..2^32-1, got {min(members)}..{max(members)}; count members from 0"
+            f"expected members in 0..2^32-1, got {min(members)}..{max(members)}; "
+            "count members from 0"
         )
     device = waves[0].device
     member = torch.tensor(list(members), dtype=torch.int64, device=device)
@@ -95,8 +96,8 @@ def normals(
 ) -> Complex[Tensor, "member ..."]:
     """Complex coefficients whose real and imaginary parts are independent N(0, 1), complex128.
 
-    `waves` are one to three broadcastable int64 tensors: the wave number's components, or any other
-    integers that name a coefficient. Shape: (member, *broadcast shape of the waves).
+    `waves` are one to three broadcastable int64 tensors: the wave number's components, or any
+    other integers that name a coefficient. Shape: (member, *broadcast shape of the waves).
 
     Raises ValueError for a seed, step or member that does not fit its word.
 

@@ -30,7 +30,8 @@ class Problem:
 
     >>> from pushforward.solvers import NavierStokes
     >>> field = GaussianField.matern(4.0, 1 / 3, deviation=1.0, cutoff=5)
-    >>> problem = Problem(Grid((16, 16)), NavierStokes(viscosity=0.01), field, times=(0.5,), step=0.1)
+    >>> flow = NavierStokes(viscosity=0.01)
+    >>> problem = Problem(Grid((16, 16)), flow, field, times=(0.5,), step=0.1)
     >>> problem.solve(members=range(2), seed=0).shape    # (member, time, channel, y, x)
     torch.Size([2, 1, 1, 16, 16])
     """
@@ -49,8 +50,8 @@ class Problem:
             raise ValueError(f"expected dtype float32 or float64, got {self.dtype!r}; choose one")
         if self.forcing is not None and not self.equation.forced:
             raise ValueError(
-                f"expected no forcing for {type(self.equation).__name__}, got {self.forcing.kind}; "
-                "remove it"
+                f"expected no forcing for {type(self.equation).__name__}, "
+                f"got {self.forcing.kind}; remove it"
             )
 
     def on(self, grid: Grid) -> Problem:

@@ -30,7 +30,8 @@ class GrayScott(Equation):
     """Two concentrations: u is fed at rate F, v is removed at rate F + k.
 
     The state at rest is (1, 0). A drawn field z becomes patches of (1/2, 1/4) where it exceeds
-    `patch_level` (in its own standard deviations if its deviation is 1), blurred over `patch_width`.
+    `patch_level` (in its own standard deviations if its deviation is 1), blurred over
+    `patch_width`.
 
     Raises ValueError for negative rates or diffusivities.
 

@@ -25,7 +25,7 @@ GRIDS = {1: Grid((32,), (3.0,)), 2: Grid((24, 32), (2 * math.pi, 4.0)), 3: Grid(
 def refuted(u: torch.Tensor, field: GaussianField, grid: Grid) -> bool:
     """Whether some shell's mean power lies beyond 4 standard errors of what the symbol says.
 
-    A wave's power has variance c^2 (2 c^2 where the coefficient is real), a pair k, -k counts twice.
+    A wave's power has variance c^2 (2 c^2 where the coefficient is real); a pair counts twice.
     """
     symbol = field.symbol(grid)
     expected = diagnostics.shell_sums(symbol, grid)
@@ -159,7 +159,7 @@ def test_whitening_undoes_colouring(name: str) -> None:
 
 
 def test_cameron_martin_norm_of_draws_counts_the_waves() -> None:
-    """E |C^{-1/2} u|^2 is the number of waves: infinite for the function, finite for a smooth one."""
+    """E |C^{-1/2} u|^2 is the number of waves: without end for draws, not for a smooth field."""
     field = GaussianField.matern(2.0, 0.5)
     norms, smooth = [], []
     for n in (16, 32, 64):
@@ -180,7 +180,9 @@ def test_cameron_martin_norm_of_draws_counts_the_waves() -> None:
 def test_covariance_of_the_squared_exponential_is_its_wrapped_kernel(length: float) -> None:
     grid, box = Grid((64, 64)), 2 * math.pi
     field = GaussianField.squared_exponential(length, deviation=1.0)
-    covariance = grid.ifft(field.symbol(grid).to(torch.complex128))  # u_k independent: Wiener-Khinchin
+    covariance = grid.ifft(
+        field.symbol(grid).to(torch.complex128)
+    )  # u_k independent: Wiener-Khinchin
     y, x = (c.numpy() for c in grid.coordinates())
     images = [
         np.exp(-((y[:, None] + i * box) ** 2 + (x + j * box) ** 2) / (2 * length**2))

@@ -113,7 +113,14 @@ def test_naive_weights_would_not() -> None:
 
 def test_weights_at_zero_are_those_of_runge_and_kutta() -> None:
     weights = _weights(torch.zeros(1, dtype=torch.float64))
-    classic = {"phi1": 1, "phi2": 1 / 2, "half": 1 / 2, "first": 1 / 6, "middle": 1 / 3, "last": 1 / 6}
+    classic = {
+        "phi1": 1,
+        "phi2": 1 / 2,
+        "half": 1 / 2,
+        "first": 1 / 6,
+        "middle": 1 / 3,
+        "last": 1 / 6,
+    }
     for name, value in classic.items():
         assert weights[name].item() == pytest.approx(value, rel=1e-14)
 
@@ -177,9 +184,7 @@ def test_blow_up_names_the_member_and_the_time(dtype: torch.dtype) -> None:
     for members, name in ((None, 2), ([4, 7, 9], 9)):
         message = rf"^member {name} became non-finite at t=0\.1; halve step \(now 0\.125\)$"
         with pytest.raises(FloatingPointError, match=message):
-            integrate(
-                NavierStokes(), grid, start, times=(0.3,), step=0.125, members=members
-            )
+            integrate(NavierStokes(), grid, start, times=(0.3,), step=0.125, members=members)
 
 
 @pytest.mark.parametrize(
@@ -192,7 +197,10 @@ def test_blow_up_names_the_member_and_the_time(dtype: torch.dtype) -> None:
         ({"times": (1.0, 1.0)}, "increasing times"),
         ({"times": (-1.0, 1.0)}, "increasing times"),
         ({"step": 0.0}, "positive step"),
-        ({"equation": GrayScott(), "initial": torch.zeros(2, 1, 8, 8)}, "shape \\(member, channel"),
+        (
+            {"equation": GrayScott(), "initial": torch.zeros(2, 1, 8, 8)},
+            "shape \\(member, channel",
+        ),
         (
             {
                 "equation": GrayScott(),
@@ -218,5 +226,7 @@ def test_arguments_that_do_not_fit_are_refused(change: dict[str, Any], message: 
 def test_unknown_scheme_is_refused() -> None:
     symbol: Any = torch.zeros(2)
     scheme: Any = "euler"
-    with pytest.raises((ValueError, TypeError), match="etdrk2"):  # by the type checker, if it is on
+    with pytest.raises(
+        (ValueError, TypeError), match="etdrk2"
+    ):  # by the type checker, if it is on
         stepper(symbol, torch.zeros_like, 0.1, scheme, torch.float64)

@@ -182,7 +182,12 @@ def test_inviscid_energy_and_enstrophy_drift_with_the_order_of_the_scheme(
     drifts = []
     for step in (0.1, 0.05, 0.025):
         end = integrate(
-            NavierStokes(viscosity=0.0), grid, w, times=(1.0,), step=step, scheme=scheme  # type: ignore[arg-type]
+            NavierStokes(viscosity=0.0),
+            grid,
+            w,
+            times=(1.0,),
+            step=step,
+            scheme=scheme,  # type: ignore[arg-type]
         )[:, 0]
         changes = [
             float(spectrum(end, grid).sum() / spectrum(w, grid).sum()) - 1
@@ -219,7 +224,9 @@ def test_energy_and_enstrophy_budgets_close() -> None:
         assert abs(change) > 0.05 * float(quantity[0])
         assert float((weights * rate).sum()) == pytest.approx(change, rel=1e-5)
     drag_free = energy_rate + 2 * mu * energy
-    assert float((weights * drag_free).sum()) != pytest.approx(float(energy[-1] - energy[0]), rel=0.1)
+    assert float((weights * drag_free).sum()) != pytest.approx(
+        float(energy[-1] - energy[0]), rel=0.1
+    )
 
 
 @pytest.mark.parametrize("grid", [Grid((16, 24)), Grid((12, 10), (1.0, 3.0))], ids=str)

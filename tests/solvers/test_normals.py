@@ -31,7 +31,9 @@ def test_philox_gives_the_published_answers(
     assert [word.item() for word in philox([torch.tensor([c]) for c in counter], key)] == answer
 
 
-def parts(*, seed: int = 0, use: Use = Use.PRIOR, step: int = 0, members: int = 50) -> torch.Tensor:
+def parts(
+    *, seed: int = 0, use: Use = Use.PRIOR, step: int = 0, members: int = 50
+) -> torch.Tensor:
     """Independent standard normals, flat: the real and imaginary parts of 400 waves a member."""
     k = torch.arange(-10, 10)
     g = normals(seed, use, range(members), [k[:, None], k[None]], step)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import pytest
@@ -80,8 +81,7 @@ def test_two_grids_end_at_the_same_solution_once_it_is_resolved() -> None:
     smooth = replace(FLOW, equation=NavierStokes(viscosity=0.1), times=(1.0,), step=0.025)
     ends = [smooth.on(Grid((n, n))).solve([0])[0, 0, 0] for n in (32, 64, 128)]
     errors = [
-        float((fine[::2, ::2] - coarse).abs().max())
-        for coarse, fine in zip(ends[:-1], ends[1:], strict=True)
+        float((fine[::2, ::2] - coarse).abs().max()) for coarse, fine in itertools.pairwise(ends)
     ]
     assert errors[1] < 1e-5
     assert errors[1] < errors[0] / 100
@@ -96,7 +96,9 @@ def test_from_rest_only_the_forcing_differs() -> None:
 
 
 def test_forcing_of_an_equation_without_one_is_refused() -> None:
-    with pytest.raises(ValueError, match="expected no forcing for GrayScott, got matern; remove it"):
+    with pytest.raises(
+        ValueError, match="expected no forcing for GrayScott, got matern; remove it"
+    ):
         Problem(Grid((8, 8)), GrayScott(), forcing=FIELD)
 
 
@@ -106,6 +108,8 @@ def test_unknown_precision_is_refused() -> None:
 
 
 def test_blow_up_names_the_member_by_its_number() -> None:
-    wild = replace(FLOW, initial=replace(FIELD, deviation=1e4), dtype="float32", times=(50.0,), step=1.0)
+    wild = replace(
+        FLOW, initial=replace(FIELD, deviation=1e4), dtype="float32", times=(50.0,), step=1.0
+    )
     with pytest.raises(FloatingPointError, match=r"member 1[12] became non-finite at t=\d"):
         wild.solve([11, 12])

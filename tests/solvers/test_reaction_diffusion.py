@@ -23,7 +23,9 @@ def test_homogeneous_states_follow_the_reaction(grid: Grid, start: tuple[float, 
         u, v = y
         return [-u * v * v + 0.03 * (1 - u), u * v * v - 0.085 * v]
 
-    exact = solve_ivp(rate, (0, 40), start, t_eval=times, rtol=1e-10, atol=1e-12, method="DOP853").y
+    exact = solve_ivp(
+        rate, (0, 40), start, t_eval=times, rtol=1e-10, atol=1e-12, method="DOP853"
+    ).y
     values = torch.tensor(start, dtype=torch.float64).view(1, 2, *[1] * grid.ndim)
     state = values.expand(1, 2, *grid.shape)
     end = integrate(equation, grid, state, times=times, step=0.1)[0]
