@@ -12,23 +12,20 @@ and are not cached: which blocks are complete is known from the archive alone.
 
 from __future__ import annotations
 
-import os
-import signal
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from functools import partial
-from multiprocessing import active_children, get_context, parent_process
 from typing import Any
 from uuid import UUID
 
 from prefect import task
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.cache_policies import NO_CACHE
+
+from pushforward.blocks import LOST_WORKER, processes
 
 AHEAD = 2  # tasks submitted per worker: one runs, one waits, the rest is not yet in Prefect
 SECONDS = 2.0  # between two updates of the artifact: each is a request to the server
@@ -82,7 +79,7 @@ class Blocks:
             yield run_block(label, call)
 
     def _beside(self, calls: list[tuple[str, partial[Any]]], workers: int) -> Iterator[Any]:
-        with _processes(workers) as pool:
+        with processes(workers) as pool:
             waiting: deque[Any] = deque()
             for label, call in calls:
                 waiting.append(run_block.submit(label, partial(_wait, pool, call)))
@@ -96,46 +93,7 @@ def _wait(pool: ProcessPoolExecutor, call: partial[Any]) -> Any:
     try:
         return pool.submit(call.func, *call.args).result()
     except BrokenProcessPool:
-        raise ChildProcessError(
-            "a worker process was ended from outside, often for want of memory; "
-            "run again with fewer workers: complete blocks are kept"
-        ) from None
-
-
-@contextmanager
-def _processes(workers: int) -> Iterator[ProcessPoolExecutor]:
-    """A pool whose processes are gone afterwards, at once if the wait for them is broken off.
-
-    After an error the blocks that are under way are finished, since they will be needed.
-    """
-    before = set(active_children())
-    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_serve)
-    try:
-        yield pool
-    except Exception:
-        pool.shutdown(cancel_futures=True)
-        raise
-    except BaseException:  # Ctrl-C
-        children = set(active_children()) - before
-        for child in children:
-            child.terminate()  # a block is complete or absent, whenever it is cut
-        # a pool that lost its processes fails its futures by itself, and stumbles on cancelled ones
-        pool.shutdown(wait=False, cancel_futures=not children)
-        raise
-    pool.shutdown()
-
-
-def _serve() -> None:
-    """What a worker does first: it leaves Ctrl-C to its parent, and ends when the parent ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to every process
-    parent = parent_process()
-
-    def follow() -> None:
-        if parent is not None:
-            parent.join()
-            os._exit(1)
-
-    threading.Thread(target=follow, daemon=True).start()
+        raise ChildProcessError(LOST_WORKER) from None
 
 
 class _Artifact:

@@ -34,9 +34,12 @@ from torch.nn import functional as F
 @lru_cache(maxsize=64)
 def _waves(n: int, modes: int, half: bool, dtype: torch.dtype, device: torch.device) -> Tensor:
     """cos and sin (2, k, n) of the kept waves at n points: k = 0..modes, or -modes..modes."""
-    k = torch.arange(0 if half else -modes, modes + 1, dtype=torch.float64, device=device)
-    phase = 2 * math.pi / n * torch.outer(k, torch.arange(n, dtype=torch.float64, device=device))
-    return torch.stack([phase.cos(), phase.sin()]).to(dtype)
+    with torch.inference_mode(False):  # what is remembered must serve training, too
+        first = 0 if half else -modes
+        k = torch.arange(first, modes + 1, dtype=torch.float64, device=device)
+        points = torch.arange(n, dtype=torch.float64, device=device)
+        phase = 2 * math.pi / n * torch.outer(k, points)
+        return torch.stack([phase.cos(), phase.sin()]).to(dtype)
 
 
 def _forward(h: Tensor, modes: Sequence[int]) -> Tensor:

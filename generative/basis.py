@@ -58,7 +58,7 @@ class FourierBasis(nn.Module):
         """The basis fitted to fields: mean, shell-averaged covariance across channels, kept waves.
 
         `floor` is the smallest variance kept, relative to the largest of its channel. The mean
-        keeps only coefficients more than four standard errors from 0, so that noise is not learnt.
+        keeps only coefficients more than six standard errors from 0, so that noise is not learnt.
 
         Raises ValueError for fewer than two fields, non-finite or constant ones.
 
@@ -80,7 +80,7 @@ class FourierBasis(nn.Module):
         mean = raw.mean(0)
         error = raw.std(0) / math.sqrt(len(raw))
         strong = mean.square() > floor * raw.square().mean(0).amax(-1, keepdim=True)
-        mean = torch.where(strong & (mean.abs() > 4 * error), mean, 0.0)
+        mean = torch.where(strong & (mean.abs() > 6 * error), mean, 0.0)
         pair_shell = shell.repeat_interleave(2)
         live = _live(raw - mean, pair_shell)
         live[1::2] &= (waves != 0).any(1)  # the constant wave has no imaginary part
@@ -106,6 +106,12 @@ class FourierBasis(nn.Module):
     def channels(self) -> int:
         """The number of channels."""
         return self.mean.shape[0]
+
+    @property
+    def homogeneous(self) -> bool:
+        """Whether the mean is the same everywhere, as that of translation-invariant laws is."""
+        varies = (self.waves != 0).any(1).repeat_interleave(2)
+        return not bool((self.mean[:, varies] != 0).any())
 
     @property
     def shells(self) -> int:
@@ -190,18 +196,18 @@ class FourierBasis(nn.Module):
     def working_grids(self, oversampling: float = 1.0) -> list[Grid]:
         """Grids for a network to see the waves on, coarse to fine; the last one holds all of them.
 
-        Each is the smallest that holds a third, a half, ... of the largest wave numbers; sizes are
-        even, with no prime factor beyond 5.
+        Each is the smallest that holds half, three quarters or all of the largest wave numbers;
+        sizes are even, with no prime factor beyond 5.
 
         >>> from pushforward.solvers import GaussianField
         >>> u = GaussianField.matern(3.0, 0.5, cutoff=9).sample(range(64), Grid((32, 32)))[:, None]
         >>> [grid.shape[0] for grid in FourierBasis.fit(u, Grid((32, 32))).working_grids()]
-        [8, 12, 16, 20]
+        [12, 16, 20]
         """
         band = self.waves.abs().amax(0).tolist()
         shapes = {
             tuple(_smooth(oversampling * 2 * math.ceil(share * k) + 1) for k in band)
-            for share in (1 / 3, 1 / 2, 3 / 4, 1)
+            for share in (1 / 2, 3 / 4, 1)
         }
         return [Grid(shape, self.extent) for shape in sorted(shapes)]
 
@@ -232,11 +238,12 @@ class FourierBasis(nn.Module):
             )
         key = (grid.shape, self.waves.device)
         if key not in self._slots:
-            fits = self.held(grid)
-            twin = fits & (self.waves[:, -1] == 0) & (self.waves != 0).any(1)
-            shown, mirrored = fits.nonzero()[:, 0], twin.nonzero()[:, 0]
-            index, mirror = _index(self.waves[fits], grid), _index(-self.waves[twin], grid)
-            self._slots[key] = (index, mirror, shown, mirrored)
+            with torch.inference_mode(False):  # what is remembered must serve training, too
+                fits = self.held(grid)
+                twin = fits & (self.waves[:, -1] == 0) & (self.waves != 0).any(1)
+                shown, mirrored = fits.nonzero()[:, 0], twin.nonzero()[:, 0]
+                index, mirror = _index(self.waves[fits], grid), _index(-self.waves[twin], grid)
+                self._slots[key] = (index, mirror, shown, mirrored)
         return self._slots[key]
 
 

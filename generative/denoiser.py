@@ -9,9 +9,9 @@ has unit variance at every noise level, as x has. A denoiser is written around t
     D(xi, lambda) = cos(theta) y + sin(theta) F(y, lambda),
 
 whose first term is the exact posterior mean for Gaussian x of unit variance. So F is what is not
-Gaussian: an F of zero is the exact Gaussian surrogate, and training starts there. F has a target of
-unit variance at every noise level (x and eps turned by 90 degrees), sin(theta) x - cos(theta) eps,
-and the loss is its weighted mean square.
+Gaussian: an F of zero is the exact Gaussian surrogate, and training starts there. F has a target
+of unit variance at every noise level (x and eps turned by 90 degrees), sin(theta) x - cos(theta)
+eps, and the loss is its weighted mean square.
 
 In y the probability flow is a rotation at speed F: dy = -F d theta (see `sampler`).
 
@@ -86,7 +86,8 @@ class GaussianDenoiser(Denoiser):
 
 
 class MixtureDenoiser(Denoiser):
-    """The exact denoiser of a mixture of N(mean_j, diag(variance_j)), for tests of everything above.
+    """The exact denoiser of a mixture of N(mean_j, diag(variance_j)), for tests of everything
+    above.
 
     `weights` (component,), `means` and `variances` (component, channel, mode).
 
@@ -118,8 +119,9 @@ class NeuralDenoiser(Denoiser):
     A field whose spectrum spans many decades has no one natural size, so the network sees each
     channel in four colours: white (y itself), white where it is between signal and noise, red (the
     Wiener estimate, with the data's spectrum) and pink (half-way). It answers in white and pink,
-    which are scaled back to coefficients of unit variance. It is conditioned, in every layer, on the
-    mean log snr and on the power of every shell: how energetic a member is decides how it goes on.
+    which are scaled back to coefficients of unit variance. It is conditioned, in every layer, on
+    the mean log snr and on the power of every shell: how energetic a member is decides how it goes
+    on.
 
     >>> from pushforward.solvers import GaussianField
     >>> u = GaussianField.matern(3.0, 0.5, cutoff=5).sample(range(64), Grid((16, 16)))[:, None]
@@ -165,7 +167,8 @@ class NeuralDenoiser(Denoiser):
         colours = {"white": deviation**0, "pink": deviation**0.5, "red": deviation}
         for name, colour in colours.items():  # each of unit variance at a point
             colour = colour * basis.mask
-            colour = colour / colour.square().sum(-1, keepdim=True).sqrt()
+            norm = colour.square().sum(-1, keepdim=True).sqrt()
+            colour = colour / norm.clamp_min(1e-30)  # a channel may be dropped altogether
             self.register_buffer(name, colour.float(), persistent=False)
             if name != "red":
                 back = torch.where(basis.mask, 1 / colour.clamp_min(1e-30), 0.0)
@@ -180,7 +183,7 @@ class NeuralDenoiser(Denoiser):
         return out
 
     def _sizes(self, log_snr: Tensor) -> Tensor:
-        """The index of the smallest grid that holds every wave which is not drowned, per member."""
+        """Per member, which is the smallest grid that holds all waves not drowned."""
         seen = (log_snr > DROWNED).any(1).view(len(log_snr), -1, 2).any(2)
         held = torch.stack([self.basis.held(grid) for grid in self.grids])  # (grid, wave)
         return (seen[:, None] & ~held[:-1]).any(2).sum(1)

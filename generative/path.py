@@ -9,7 +9,8 @@ plus the *hierarchy* of scales,
 c the reference variance and `a` GUD's exponent: with a = 1 all coefficients carry the same signal
 to noise in data units (standard diffusion: small scales drown first, the large ones are made
 first); with a = 0 all whitened coefficients carry the same (small and large scales at once). The
-clock runs from Lambda(0), where the weakest coefficient reaches `highest`, to Lambda(1) = `lowest`:
+clock runs from Lambda(0), where the weakest coefficient reaches `highest`, down to
+Lambda(1) = `lowest`:
 
     linear  Lambda linear in t
     cosine  Lambda = -2 log tan(pi s / 2)
@@ -46,8 +47,8 @@ class Path:
 
     hierarchy: float = 1.0
     schedule: Literal["linear", "cosine", "vp"] = "linear"
-    lowest: float = -6.0
-    highest: float = 6.0
+    lowest: float = -4.0
+    highest: float = 5.0
 
     def __post_init__(self) -> None:
         if self.lowest >= self.highest or self.hierarchy < 0:

@@ -8,11 +8,13 @@ and with churn eta the reverse diffusion of the same marginals is, backwards in 
 
     dy = (1 + eta) F d theta - eta tan(theta) y d theta + sqrt(2 eta tan(theta)) dW,
 
-eta = 0 the flow, eta = 1 the ancestral (reverse-time) diffusion. The linear part is solved exactly:
-over a step from theta to theta' the factor is rho = (cos theta / cos theta')^eta and the new noise
-has variance 1 - rho^2. So where F = 0, the Gaussian surrogate, any number of steps gives exact draws.
-F is held (order 1) or extrapolated from the last step (order 2, Adams and Bashforth on uneven
-steps), one network evaluation a step in either case.
+eta = 0 the flow, eta = 1 the ancestral (reverse-time) diffusion. The linear part is solved
+exactly: over a step from theta to theta' the factor is rho = (cos theta / cos theta')^eta and the
+new noise has variance 1 - rho^2. So where F = 0, the Gaussian surrogate, any number of steps gives
+exact draws. F is held (order 1) or extrapolated from the last step (order 2, Adams and Bashforth
+on uneven steps), one network evaluation a step in either case. The start takes y for Gaussian at the path's
+noisy end, and the last step goes from its clean end to theta = 0 in one: more steps do not remove
+what these two leave, longer paths do.
 
     Song et al., score SDE (2021), arXiv:2011.13456;  Zhang, Chen, DEIS (2022), arXiv:2204.13902
 """
@@ -88,7 +90,7 @@ def integrate_path(
 
 
 def _refresh(start: Tensor, end: Tensor, churn: float) -> tuple[Tensor, Tensor]:
-    """rho over a step, and the integral of rho from each angle of the step to its end (3-point Gauss)."""
+    """rho over a step, and its integral over where a step may start (3-point Gauss)."""
     middle, half = (start + end) / 2, (start - end) / 2
     cos_end = torch.cos(end)
     weight = torch.zeros_like(start)

@@ -3,14 +3,14 @@ r"""A surrogate: a basis fitted to data, a path, a denoiser and the sampler that
     basis (mean, spectrum)  ->  y, log snr  ->  F(y, log snr)  ->  sampler  ->  fields on any grid
 
 Before any training F = 0 and `sample` draws from the Gaussian field with the data's mean and
-spectrum, exactly. `loss` trains F. `calibrate` then closes the loop: the variance of y is 1 on every
-shell at every time if the denoiser is exact, d E|y|^2 / d theta = -2 E[F y] otherwise, so one
-sampling pass measures the drift of each shell, and its inverse square root is kept as a gain that
-the sampler applies between steps.
+spectrum, exactly. `loss` trains F. `calibrate` then closes the loop: the variance of y is 1 on
+every shell at every time if the denoiser is exact, d E|y|^2 / d theta = -2 E[F y] otherwise, so
+one sampling pass measures the drift of each shell, and its inverse square root is kept as a gain
+that the sampler applies between steps.
 
-A member is addressed by (seed, number): its start and its churn are drawn per wave number, so it is
-the same function whatever else is asked, and on every grid. The network works on the smallest grid
-that holds the kept waves; the grid asked for only decides where the function is looked at.
+A member is addressed by (seed, number): its start and its churn are drawn per wave number, so it
+is the same function whatever else is asked, and on every grid. The network works on the smallest
+grid that holds the kept waves; the grid asked for only decides where the function is looked at.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Architecture:
 
 
 class Surrogate(nn.Module):
-    """A generative surrogate of fields (channel, *grid); build it with `fit`, restore it with `restore`.
+    """A generative surrogate of fields (channel, *grid); build it with `fit` or `restore`.
 
     Attributes: `architecture`, `grid` (the training grid), `basis`, `denoiser`, `log_gain`
     (time, channel, shell), the calibration, zero until `calibrate`.
@@ -104,7 +104,7 @@ class Surrogate(nn.Module):
         *,
         seed: int = 0,
     ) -> Surrogate:
-        """An untrained surrogate of fields: the exact Gaussian one, with its network drawn by `seed`."""
+        """An untrained surrogate of fields (the exact Gaussian one); `seed` draws its network."""
         basis = FourierBasis.fit(fields, grid, floor=architecture.floor)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -147,16 +147,16 @@ class Surrogate(nn.Module):
         other.denoiser = GaussianDenoiser()
         return other
 
-    def levels(self, t: Float[Tensor, batch]) -> Float[Tensor, "batch channel mode"]:
+    def levels(self, t: Float[Tensor, " batch"]) -> Float[Tensor, "batch channel mode"]:
         """log snr of every coefficient at times t."""
         return self.architecture.path(t, self._log_variance.to(t.device))
 
     def loss(
         self,
         x: Float[Tensor, "batch channel mode"],
-        t: Float[Tensor, batch],
+        t: Float[Tensor, " batch"],
         eps: Float[Tensor, "batch channel mode"],
-    ) -> Float[Tensor, batch]:
+    ) -> Float[Tensor, " batch"]:
         """The weighted mean square error of F; 1 for an untrained network, on any data.
 
         x are whitened fields (`basis.analyse`), eps standard normals (`basis.noise`). The weight
@@ -182,13 +182,13 @@ class Surrogate(nn.Module):
         churn: float = 0.0,
         batch: int = BATCH,
     ) -> Float[Tensor, "member channel *grid"]:
-        """Members of the ensemble as fields, float32, on a grid of the box (None: the training grid).
+        """Members of the ensemble as fields, float32, on a grid (None: the training grid).
 
         `steps` network evaluations each; `order` 1 or 2; `churn` 0 (probability flow) to 1
         (ancestral). `batch` members are computed together.
         """
-        members = list(members)
-        fields = []
+        members, grid = list(members), grid or self.grid
+        fields = [self.basis.mean.new_empty((0, self.basis.channels, *grid.shape)).float()]
         for start in range(0, len(members), batch):
             some = members[start : start + batch]
             x = integrate_path(
@@ -203,21 +203,22 @@ class Surrogate(nn.Module):
                 churn=churn,
                 watch=self._apply_gain(steps),
             )
-            fields.append(self.basis.synthesise(x, grid or self.grid))
+            fields.append(self.basis.synthesise(x, grid))
         return torch.cat(fields)
 
     @torch.no_grad()
     def calibrate(
-        self, members: int = 256, *, seed: int = 0, steps: int = 16, batch: int = BATCH
+        self, members: int = 256, *, seed: int = 0, steps: int = 20, batch: int = BATCH
     ) -> None:
         """Measures each shell's drift of variance along one sampling pass and keeps its inverse.
 
         Numbers are drawn for this use alone. The drift is taken relative to the same members'
-        start, which removes most of the sampling error.
+        start, which removes most of the sampling error. The gains are those of the probability
+        flow at `steps`; other step counts interpolate them, and churn is served approximately.
         """
         start = self.basis.noise(seed, Use.CALIBRATION, range(members))
         origin = self._shell_power(start)
-        log_gain = torch.zeros(steps + 1, self.basis.channels, self.basis.shells)
+        log_gain = start.new_zeros(steps + 1, self.basis.channels, self.basis.shells)
 
         def level(i: int, y: Tensor) -> Tensor:
             if i == 0:
@@ -245,11 +246,11 @@ class Surrogate(nn.Module):
 
         An exact denoiser has E[D_k xi_k] = E x_k^2 for every coefficient at every level, which is
         the condition for a right spectrum. Returned, ready for JSON: `log_snr` (bin,), the clock's
-        level; `ratio` (bin, channel, shell), E[D xi] / E x^2, None where the shell's own log snr is
-        beyond +-4 (there is nothing to learn there).
+        level; `ratio` (bin, channel, shell), E[D xi] / E x^2, None where the shell's own log snr
+        is beyond +-4 (there is nothing to learn there).
         """
         shape = (bins, self.basis.channels, self.basis.shells)
-        total, count = torch.zeros(shape), torch.zeros(shape)
+        total, count = (torch.zeros(shape, device=self.log_gain.device) for _ in range(2))
         for x, t, eps in batches:
             log_snr = self.levels(t)
             theta = angle(log_snr)
@@ -267,9 +268,9 @@ class Surrogate(nn.Module):
         return {"log_snr": clock.tolist(), "ratio": rows}
 
     def _apply_gain(self, steps: int) -> Callable[[int, Tensor], Tensor]:
-        """What the sampler does to y before step i (and after the last): the gain since step i - 1."""
+        """What the sampler does to y before step i, and at the end: the gain since step i - 1."""
         count = len(self.log_gain) - 1
-        at = torch.linspace(0, count, steps + 1)
+        at = torch.linspace(0, count, steps + 1, device=self.log_gain.device)
         low = at.floor().long().clamp_max(count - 1)
         table = torch.lerp(self.log_gain[low], self.log_gain[low + 1], (at - low)[:, None, None])
 

@@ -1,9 +1,9 @@
 r"""What a training sees: stored members as tensors, and the batch of any step, by address.
 
-A batch is a function of (seed, step) alone. Members come in the order of one permutation per epoch,
-noise levels are spread over [0, 1) with one member in each of `batch` equal strata, and noise and
-shifts are addressed like every other random number (see `solvers.normals`). So a training that was
-stopped at a step goes on with exactly the batches it would have seen.
+A batch is a function of (seed, step) alone. Members come in the order of one permutation per
+epoch, noise levels are spread over [0, 1) with one member in each of `batch` equal strata, and
+noise and shifts are addressed like every other random number (see `solvers.normals`). So a
+training that was stopped at a step goes on with exactly the batches it would have seen.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from pushforward.spec import Training
 def load(training: Training, archive: Archive) -> Float[Tensor, "n channel ..."]:
     """The members a training learns from and those it holds out, float32, frames as channels.
 
-    Shape (members + held_out, frames * channels, *grid). Raises LookupError, with what to run, when
-    the simulation is not complete.
+    Shape (members + held_out, frames * channels, *grid). Raises LookupError, with what to run,
+    when the simulation is not complete.
     """
     count = training.members + training.held_out
     dataset = archive.open(training.simulation).isel(member=slice(0, count))
@@ -38,6 +38,9 @@ def load(training: Training, archive: Archive) -> Float[Tensor, "n channel ..."]
 TILT = 1.5  # how much more often large scales are looked at than small ones (1: equally)
 
 
+Batch = tuple[Tensor, Tensor, Tensor]
+
+
 class Batches:
     """The batches of a training, for whitened fields x (n, channel, mode); call with a step.
 
@@ -48,7 +51,7 @@ class Batches:
         self.x, self.basis, self.training = x, surrogate.basis, training
         self.permutation = lru_cache(maxsize=2)(self._permutation)
 
-    def __call__(self, step: int) -> tuple[Tensor, Tensor, Tensor]:
+    def __call__(self, step: int) -> Batch:
         seed, batch = self.training.seed, self.training.batch
         slots = range(batch)
         x = self.x[self.indices(step)]
@@ -59,14 +62,14 @@ class Batches:
         t = 1 - (1 - (torch.arange(batch) + offset) / batch) ** TILT
         return x, t.float(), self.basis.noise(seed, Use.TRAINING, slots, step)
 
-    def indices(self, step: int) -> Int[Tensor, batch]:
+    def indices(self, step: int) -> Int[Tensor, " batch"]:
         """Which members make a step's batch: every member once an epoch."""
         first = step * self.training.batch
         places = range(first, first + self.training.batch)
         n = len(self.x)
         return torch.stack([self.permutation(place // n)[place % n] for place in places])
 
-    def _permutation(self, epoch: int) -> Int[Tensor, n]:
+    def _permutation(self, epoch: int) -> Int[Tensor, " n"]:
         keys = uniforms(
             self.training.seed, Use.ORDER, [0], [torch.arange(len(self.x))], epoch % 2**24
         )

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -30,6 +31,11 @@ from pushforward.spec import Generation, Simulation
 S = TypeVar("S", Simulation, Generation)
 Map = Callable[..., Iterable[Any]]
 Function = Callable[[S, Path, int], int]
+LOST_WORKER = (
+    "expected the worker processes to live, got one that ended suddenly (out of memory, or a "
+    "script without `if __name__ == '__main__':`); use fewer workers and run the same command "
+    "again: what is stored is kept"
+)
 
 
 def fill(
@@ -90,20 +96,57 @@ def _mapping(run: Map, workers: int) -> Iterator[Map]:
     if run is not map or workers <= 1:
         yield run
         return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_follow_parent) as pool:
+    with processes(workers) as pool:
+
+        def mapped(function: Function[Any], *rows: Iterable[Any]) -> Iterator[Any]:
+            futures = [pool.submit(function, *row) for row in zip(*rows, strict=True)]
+            for future in futures:  # pool.map would cancel what is left, see `processes`
+                yield future.result()
+
         try:
-            yield pool.map
+            yield mapped
         except BrokenProcessPool:
-            raise RuntimeError(
-                "expected the worker processes to live, got one that ended suddenly (out of "
-                "memory, or a script without `if __name__ == '__main__':`); use fewer workers and "
-                "run the same command again: what is stored is kept"
-            ) from None
+            raise ChildProcessError(LOST_WORKER) from None
 
 
-def _follow_parent() -> None:
-    """Ends this worker when its parent is killed; a pool's workers would wait for ever."""
+@contextmanager
+def processes(workers: int) -> Iterator[ProcessPoolExecutor]:
+    """Fresh processes that are gone afterwards, at once if the wait for them is broken off.
+
+    After an error the blocks that are under way are finished, since they will be needed. Made with
+    spawn: a fork would copy the threads of torch and of the storage library in an unknown state.
+    """
+    before = set(multiprocessing.active_children())
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_serve)
+    _start(pool, workers)
+    try:
+        yield pool
+    except Exception:
+        pool.shutdown(cancel_futures=True)
+        raise
+    except BaseException:  # Ctrl-C
+        children = set(multiprocessing.active_children()) - before
+        for child in children:
+            child.terminate()  # a block is complete or absent, whenever it is cut
+        # a pool that lost its processes fails its futures by itself, and stumbles on cancelled
+        pool.shutdown(wait=False, cancel_futures=not children)
+        raise
+    pool.shutdown()
+
+
+def _start(pool: ProcessPoolExecutor, workers: int) -> None:
+    """Starts all processes with Ctrl-C blocked, which the terminal sends to every one of them."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        for _ in range(workers):
+            pool.submit(int)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _serve() -> None:
+    """What a worker does first: it sees to it that it ends when its parent ends."""
     parent = multiprocessing.parent_process()
 
     def follow() -> None:

@@ -113,6 +113,7 @@ class Training(Spec):
     surrogate: Architecture = Architecture()
     steps: Whole
     batch: Count = 16
+    slices: Count = 1
     learning_rate: Positive = 2e-3
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.999
     seed: Seed = 0

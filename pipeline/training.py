@@ -2,8 +2,8 @@ r"""The second verb: fit a surrogate to stored members.
 
     whiten -> [ batch(step) -> loss -> AdamW -> moving average ] x steps -> calibrate -> weights
 
-The loop is a function of the step alone (see `batches`), so a training that is killed and run again
-ends with the same bits as one that never was, on the same machine and number of threads. The
+The loop is a function of the step alone (see `batches`), so a training that is killed and run
+again ends with the same bits as one that never was, on the same machine and number of threads. The
 learning rate warms up over 100 steps and falls to 0 as half a cosine. What is kept is the moving
 average of the weights, with decay min(ema, (step + 1) / (step + 10)).
 
@@ -18,12 +18,13 @@ from __future__ import annotations
 
 import math
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from pushforward.archive import WEIGHTS, Archive
-from pushforward.batches import Batches, load
+from pushforward.batches import Batch, Batches, load
 from pushforward.blocks import done
 from pushforward.checkpoint import FILE, State
 from pushforward.generative import Surrogate
@@ -42,8 +43,8 @@ LOGGED, VALIDATED = (
 def train(training: Training, archive: Archive, *, threads: int | None = None) -> str:
     """Trains what is missing of a surrogate, and seals it; returns its name.
 
-    `threads` are torch's (None: as they are set). Run again after any interruption: it goes on at
-    its last checkpoint, to the same bits.
+    `threads` are torch's for a batch in one slice (None: as they are set); slices have one each.
+    Run again after any interruption: it goes on at its last checkpoint, to the same bits.
 
     Raises LookupError, with what to run, when the simulation is not complete, FloatingPointError
     when the loss is no number any more, OSError when the disk refuses.
@@ -67,9 +68,14 @@ def train(training: Training, archive: Archive, *, threads: int | None = None) -
         training.simulation.grid,
         seed=training.seed,
     )
+    if training.translations and not surrogate.basis.homogeneous:
+        raise ValueError(
+            "expected fields whose mean is the same everywhere for training.translations, got a "
+            "mean that varies in space; set training.translations=false"
+        )
     x = surrogate.basis.analyse(fields, training.simulation.grid)
     before = torch.get_num_threads()
-    torch.set_num_threads(threads or before)
+    torch.set_num_threads(1 if training.slices > 1 else threads or before)
     try:
         optimise(surrogate, x[: training.members], x[training.members :], training, archive)
         finish(surrogate, x[training.members :], training, archive)
@@ -81,7 +87,7 @@ def train(training: Training, archive: Archive, *, threads: int | None = None) -
 def optimise(
     surrogate: Surrogate, x: Tensor, held_out: Tensor, training: Training, archive: Archive
 ) -> None:
-    """The loop, from the last checkpoint to the last step; leaves the averaged weights in place."""
+    """The loop, from the last checkpoint to the last step; leaves averaged weights in place."""
     parameters = [p for p in surrogate.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(
         parameters, lr=training.learning_rate, betas=BETAS, weight_decay=WEIGHT_DECAY, fused=True
@@ -94,18 +100,19 @@ def optimise(
     batches = Batches(x, surrogate, training)
     every = max(training.steps // LOGGED, 1)
     began, total, count = time.monotonic() - state.seconds, 0.0, 0
-    with bar(training.verb, training.steps, "steps", done=state.step) as advance:
+    with (
+        bar(training.verb, training.steps, "steps", done=state.step) as advance,
+        ThreadPoolExecutor(training.slices) as pool,
+    ):
         while state.step < training.steps:
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(training, state.step)
-            loss = surrogate.loss(*batches(state.step)).mean()
-            optimizer.zero_grad()
-            loss.backward()
+            loss = descend(surrogate, parameters, batches(state.step), training.slices, pool)
             torch.nn.utils.clip_grad_norm_(parameters, CLIP)
             optimizer.step()
             decay = min(training.ema, (state.step + 1) / (state.step + 10))
             torch._foreach_lerp_(state.average, [p.detach() for p in parameters], 1 - decay)
-            state.step, total, count = state.step + 1, total + float(loss.detach()), count + 1
+            state.step, total, count = state.step + 1, total + loss, count + 1
             state.seconds = time.monotonic() - began
             if not math.isfinite(total):
                 raise FloatingPointError(
@@ -133,6 +140,33 @@ def optimise(
             parameter.copy_(average)
 
 
+def descend(
+    surrogate: Surrogate,
+    parameters: list[nn.Parameter],
+    batch: Batch,
+    slices: int,
+    pool: ThreadPoolExecutor,
+) -> float:
+    """Leaves the gradient of a batch's mean loss in the parameters; returns the loss.
+
+    Every slice holds each n-th member, so all see the whole range of levels and cost the same.
+    They are added in order: bits depend on the number of slices, not on that of cores.
+    """
+    size = len(batch[0])
+
+    def one(first: int) -> tuple[float, tuple[Tensor, ...]]:
+        x, t, eps = (part[first::slices] for part in batch)
+        loss = surrogate.loss(x, t, eps).sum() / size
+        return float(loss.detach()), torch.autograd.grad(loss, parameters)
+
+    total = 0.0
+    for first, (loss, gradients) in enumerate(pool.map(one, range(slices))):
+        total += loss
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            parameter.grad = gradient if first == 0 else parameter.grad + gradient
+    return total
+
+
 def learning_rate(training: Training, step: int) -> float:
     """The learning rate of a step: a linear warm-up and half a cosine to 0."""
     warm = min((step + 1) / min(WARM_UP, max(training.steps, 1)), 1.0)
@@ -153,7 +187,7 @@ def validate(surrogate: Surrogate, state: State, held_out: Tensor, training: Tra
 
 
 def finish(surrogate: Surrogate, held_out: Tensor, training: Training, archive: Archive) -> None:
-    """Calibrates, measures the denoiser's calibration on held-out fields, and stores the weights."""
+    """Calibrates, measures the calibration on held-out fields, and stores the weights."""
     if training.steps:
         say(f"{training.name}: calibrating")
         surrogate.calibrate(training.calibration, seed=training.seed)
@@ -170,9 +204,7 @@ def close(training: Training, archive: Archive) -> str:
     return training.name
 
 
-def _held_out_batches(
-    surrogate: Surrogate, held_out: Tensor, training: Training
-) -> list[tuple[Tensor, Tensor, Tensor]]:
+def _held_out_batches(surrogate: Surrogate, held_out: Tensor, training: Training) -> list[Batch]:
     """Held-out fields in batches, each at levels spread over the path, with fixed noise."""
     batches = []
     for start in range(0, len(held_out), training.batch):

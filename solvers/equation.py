@@ -55,7 +55,8 @@ class Equation(ABC):
     def nonlinear(self, grid: Grid, dtype: torch.dtype, device: torch.device | str) -> Nonlinear:
         """A function (u_hat, f_hat) -> N_hat on dealiased coefficients.
 
-        All are (..., channel, *spectral_shape). `dtype` is the real type to compute in; f_hat is None or broadcasts against u_hat.
+        All are (..., channel, *spectral_shape). `dtype` is the real type to compute in; f_hat is
+        None or broadcasts against u_hat.
         """
 
     @abstractmethod

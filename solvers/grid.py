@@ -91,7 +91,7 @@ class Grid:
         """The spatial axes of a tensor, counted from its end."""
         return tuple(range(-self.ndim, 0))
 
-    def coordinates(self) -> tuple[Float[Tensor, " n"], ...]:
+    def coordinates(self) -> tuple[Float[Tensor, " _"], ...]:
         """The points along each axis, float64."""
         return tuple(
             torch.arange(n, dtype=torch.float64) * h

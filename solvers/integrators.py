@@ -43,9 +43,10 @@ def integrate(
 ) -> Tensor:
     """Solutions from states of your own.
 
-    (member, channel, *grid) -> (member, time, channel, *grid). `times` are the moments to keep, increasing, from 0; the step is shortened so that it divides
-    each interval. `forcing` is (member, *grid), static. `members` only names rows in errors. Real
-    type and device are those of `initial`.
+    (member, channel, *grid) -> (member, time, channel, *grid). `times` are the moments to keep,
+    increasing, from 0; the step is shortened so that it divides each interval. `forcing` is
+    (member, *grid), static. `members` only names rows in errors. Real type and device are those of
+    `initial`.
 
     Raises ValueError for shapes or times that do not fit, FloatingPointError when a member blows
     up.

@@ -4,7 +4,8 @@ r"""Gray-Scott's autocatalysis u + 2 v -> 3 v, on a periodic box.
     v_t = D_v Lap v + u v^2 - (F + k) v
 
 Linear decay and diffusion are the symbol; the reaction and the feed are the nonlinear part, cut by
-the 2/3 rule (a cubic product is then aliased only from waves beyond 1/2, which diffusion empties).
+the 2/3 rule (a cubic product is then aliased only from waves beyond 4/9 of the Nyquist wave, which
+diffusion empties).
 
 Patterns on a box of side 2 with D_u = 2e-5, D_v = 1e-5 (Pearson's types, as in The Well): gliders
 (F, k) = (.014, .054), bubbles (.098, .057), maze (.029, .057), worms (.058, .065), spirals

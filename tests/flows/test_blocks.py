@@ -99,7 +99,7 @@ def test_an_error_of_a_block_is_the_flows(workers: int) -> None:
 
 
 def test_a_killed_worker_is_one_sentence() -> None:
-    with pytest.raises(ChildProcessError, match="run again with fewer workers"):
+    with pytest.raises(ChildProcessError, match="use fewer workers"):
         mapped(deadly, "simulation-h", [0, 1], 2)
 
 

@@ -111,6 +111,17 @@ def test_perfectly_correlated_channels_are_one_degree_of_freedom() -> None:
     )
 
 
+def test_constant_channel_is_all_mean() -> None:
+    grid = GRIDS[0]
+    a = draws(grid)
+    u = torch.cat([a, torch.full_like(a, 3.0)], 1)
+    basis = FourierBasis.fit(u, grid)
+    assert not basis.mask[1].any()
+    assert torch.isfinite(basis.log_variance).all()
+    v = basis.synthesise(basis.noise(0, Use.PRIOR, range(3)), grid)
+    torch.testing.assert_close(v[:, 1], torch.full_like(v[:, 1], 3.0))
+
+
 def test_floor_drops_waves_without_variance() -> None:
     grid = Grid((24, 24))
     rough = GaussianField.matern(2.0, 0.5, mean=False).sample(range(300), grid)

@@ -15,6 +15,7 @@ from pushforward.generative import (
     GaussianDenoiser,
     MixtureDenoiser,
     NeuralDenoiser,
+    Path,
     Surrogate,
 )
 from pushforward.generative.denoiser import angle
@@ -148,11 +149,11 @@ def test_network_commutes_with_translations() -> None:
 
 
 @pytest.mark.parametrize("hierarchy", [0.0, 0.5, 1.0])
-def test_loss_of_an_untrained_surrogate_is_one(hierarchy: float) -> None:
-    from pushforward.generative import Path
-
+@pytest.mark.parametrize("copies", [1, 2])
+def test_loss_of_an_untrained_surrogate_is_one(hierarchy: float, copies: int) -> None:
+    """Also where a channel repeats another: dropped coefficients are no part of the mean."""
     grid, count = Grid((16, 16)), 800
-    u = skewed(grid, count)
+    u = skewed(grid, count).repeat(1, copies, 1, 1)
     architecture = Architecture(path=Path(hierarchy=hierarchy), width=4, modes=2, layers=1)
     surrogate = Surrogate.fit(architecture, u, grid)
     x = surrogate.basis.analyse(u, grid)

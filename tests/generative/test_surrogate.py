@@ -81,6 +81,15 @@ def test_untrained_surrogate_has_the_spectrum_of_the_data(
     assert log_spectral_distance(skewed(range(256), power=3.5), reference) > 1.5 * floor
 
 
+def test_churn_keeps_the_spectrum_of_the_untrained_surrogate(untrained: Surrogate) -> None:
+    churned = untrained.sample(range(200), steps=6, churn=1.0)
+    flow = untrained.sample(range(200, 400), steps=1)
+    assert alike(shells(churned), shells(flow))
+    assert not alike(shells(1.15 * churned), shells(flow))
+    same = untrained.sample(range(200), steps=1)
+    assert (churned - same).std() > 0.5 * same.std()  # the start is mostly forgotten
+
+
 def test_untrained_surrogate_is_gaussian_with_the_mean_of_the_data(
     untrained: Surrogate, data: torch.Tensor
 ) -> None:
@@ -315,6 +324,18 @@ def test_nothing_is_to_be_learnt_on_gaussian_fields() -> None:
     field = GaussianField.matern(3.0, 0.4, deviation=0.7, cutoff=6)
     _, before, after = trained(field.sample(range(256), grid)[:, None].float(), grid, 60)
     assert after > before - 0.01
+
+
+def test_sampling_in_inference_mode_leaves_training_possible() -> None:
+    grid = Grid((20, 20))
+    u = skewed(range(8), grid)
+    surrogate = stirred(Surrogate.fit(SMALL, u, grid))
+    with torch.inference_mode():
+        x = surrogate.basis.analyse(u, grid)
+        a = surrogate.sample(range(2), steps=2)
+    x, t = x.clone(), torch.full((8,), 0.5)
+    surrogate.loss(x, t, surrogate.basis.noise(0, Use.TRAINING, range(8))).mean().backward()
+    assert torch.equal(surrogate.sample(range(2), steps=2), a)
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,9 @@ def test_energy_and_enstrophy_add_up(
     )
 
 
-@pytest.mark.parametrize(("k", "shell"), [((3, 0), 3), ((0, 2), 2), ((3, 4), 5), ((1, 1), 1)])
+@pytest.mark.parametrize(
+    ("k", "shell"), [((3, 0), 3), ((0, 2), 2), ((3, 4), 5), ((1, 1), 1), ((2, 2), 3)]
+)
 def test_single_mode_lies_in_one_shell(k: tuple[int, int], shell: int) -> None:
     grid = Grid((16, 16))
     y, x = grid.coordinates()

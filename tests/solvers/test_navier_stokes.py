@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -256,6 +257,7 @@ def test_only_planes_and_positive_numbers_are_accepted() -> None:
         NavierStokes().linear(Grid((8, 8, 8)))
     with pytest.raises(ValueError, match="grid of 2 axes"):
         velocity(torch.zeros(8), Grid((8,)))
-    for bad in ({"viscosity": -1.0}, {"drag": -0.1}):
+    bads: list[dict[str, Any]] = [{"viscosity": -1.0}, {"drag": -0.1}]
+    for bad in bads:
         with pytest.raises(ValueError, match="change the sign"):
             NavierStokes(**bad)

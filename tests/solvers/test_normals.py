@@ -101,6 +101,13 @@ def test_a_number_depends_on_its_address_alone(
     assert torch.equal(backwards.flip(0, 1), together)
 
 
+def test_no_two_uses_and_steps_share_numbers() -> None:
+    wave = [torch.tensor(1)]
+    steps = [0, 1, 2, 3, 255, 256, 2**24 - 1]
+    drawn = {normals(0, use, [0], wave, step).item() for use in Use for step in steps}
+    assert len(drawn) == len(Use) * len(steps)
+
+
 def test_components_of_a_wave_are_not_interchangeable() -> None:
     a, b = torch.tensor(3), torch.tensor(-5)
     one, two = (normals(0, Use.PRIOR, [0], waves) for waves in ([a, b], [b, a]))

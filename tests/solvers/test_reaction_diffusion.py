@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -86,7 +87,8 @@ def test_patches_stand_where_the_drawn_field_is_high() -> None:
 
 @pytest.mark.parametrize("bad", ["feed_rate", "kill_rate", "diffusivity_u", "diffusivity_v"])
 def test_negative_numbers_are_refused(bad: str) -> None:
+    numbers: dict[str, Any] = {bad: -0.01}
     with pytest.raises(ValueError, match="change their signs"):
-        GrayScott(**{bad: -0.01})
+        GrayScott(**numbers)
     with pytest.raises(ValueError, match="patch_width > 0"):
         GrayScott(patch_width=0.0)
