@@ -25,6 +25,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from pushforward.generative.waves import (
+    coefficients,
+    flat_index,
+    half_plane,
+    pair_weight,
+    smooth_size,
+)
+from pushforward.generative.whitening import factors, inverse_factors, live_waves
 from pushforward.solvers import Grid, Use, diagnostics, normals
 
 CHANNEL_STRIDE = 1 << 16  # wave numbers stay below it, so channel and wave share one address word
@@ -74,17 +82,17 @@ class FourierBasis(nn.Module):
                 f"expected at least 2 finite fields to fit a basis, got {len(fields)} with "
                 f"{int((~torch.isfinite(fields)).sum())} non-finite values; remove those members"
             )
-        waves = _half_plane(grid)
-        shell = diagnostics.shells(grid).flatten()[_index(waves, grid)]
-        raw = _coefficients(fields.double(), grid, waves)
+        waves = half_plane(grid)
+        shell = diagnostics.shells(grid).flatten()[flat_index(waves, grid)]
+        raw = coefficients(fields.double(), grid, waves)
         mean = raw.mean(0)
         error = raw.std(0) / math.sqrt(len(raw))
         strong = mean.square() > floor * raw.square().mean(0).amax(-1, keepdim=True)
         mean = torch.where(strong & (mean.abs() > 6 * error), mean, 0.0)
         pair_shell = shell.repeat_interleave(2)
-        live = _live(raw - mean, pair_shell)
+        live = live_waves(raw - mean, pair_shell)
         live[1::2] &= (waves != 0).any(1)  # the constant wave has no imaginary part
-        factor = _factors(raw - mean, pair_shell, live, floor)
+        factor = factors(raw - mean, pair_shell, live, floor)
         kept = (factor.diagonal(dim1=-2, dim2=-1)[pair_shell].T > 0) & live  # (C, M)
         used = (kept.any(0) | (mean != 0).any(0)).view(-1, 2).any(1)
         if not kept.any():
@@ -98,7 +106,7 @@ class FourierBasis(nn.Module):
                 "mean": mean[:, columns],
                 "mask": kept[:, columns],
                 "factor": factor,
-                "inverse": _inverse(factor),
+                "inverse": inverse_factors(factor),
             },
         )
 
@@ -163,7 +171,7 @@ class FourierBasis(nn.Module):
         self, fields: Float[Tensor, "... channel *grid"], grid: Grid
     ) -> Float[Tensor, "... channel mode"]:
         """The plain coefficients of fields; undoes `place`."""
-        return _coefficients(fields, grid, self.waves, self._slot(grid))
+        return coefficients(fields, grid, self.waves, self._slot(grid))
 
     def noise(
         self, seed: int, use: Use, members: Sequence[int], step: int = 0
@@ -206,7 +214,7 @@ class FourierBasis(nn.Module):
         """
         band = self.waves.abs().amax(0).tolist()
         shapes = {
-            tuple(_smooth(oversampling * 2 * math.ceil(share * k) + 1) for k in band)
+            tuple(smooth_size(oversampling * 2 * math.ceil(share * k) + 1) for k in band)
             for share in (1 / 2, 3 / 4, 1)
         }
         return [Grid(shape, self.extent) for shape in sorted(shapes)]
@@ -224,7 +232,7 @@ class FourierBasis(nn.Module):
         return torch.einsum("mij,...jm->...im", per_mode, x)
 
     def _weight(self, like: Tensor) -> Tensor:
-        return _pair_weight(self.waves).reciprocal().to(like)
+        return pair_weight(self.waves).reciprocal().to(like)
 
     def _slot(self, grid: Grid) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Where the waves lie in a grid's flattened spectrum: index, mirror and their selections.
@@ -242,97 +250,9 @@ class FourierBasis(nn.Module):
                 fits = self.held(grid)
                 twin = fits & (self.waves[:, -1] == 0) & (self.waves != 0).any(1)
                 shown, mirrored = fits.nonzero()[:, 0], twin.nonzero()[:, 0]
-                index, mirror = _index(self.waves[fits], grid), _index(-self.waves[twin], grid)
+                index, mirror = (
+                    flat_index(self.waves[fits], grid),
+                    flat_index(-self.waves[twin], grid),
+                )
                 self._slots[key] = (index, mirror, shown, mirrored)
         return self._slots[key]
-
-
-def _half_plane(grid: Grid) -> Tensor:
-    """The integer waves (n, axis) of one half plane, the constant first, no Nyquist waves."""
-    k = torch.stack(torch.broadcast_tensors(*grid.integers()), -1)[grid.resolved()]
-    positive = torch.zeros(len(k), dtype=torch.bool)
-    undecided = torch.ones(len(k), dtype=torch.bool)
-    for component in k.T.flip(0):
-        positive |= undecided & (component > 0)
-        undecided &= component == 0
-    k = k[positive | undecided]
-    return torch.tensor(sorted(k.tolist(), key=lambda wave: (sum(n * n for n in wave), wave)))
-
-
-def _index(waves: Tensor, grid: Grid) -> Tensor:
-    """Flat positions of integer waves in a tensor of `grid.spectral_shape`."""
-    flat = torch.zeros(len(waves), dtype=torch.int64, device=waves.device)
-    for k, n, stride in zip(waves.T, grid.shape, grid.spectral_shape, strict=True):
-        flat = flat * stride + torch.where(k < 0, k + n, k)
-    return flat
-
-
-def _pair_weight(waves: Tensor) -> Tensor:
-    """What turns u_k into an orthonormal pair: sqrt(2), or 1 for the constant wave."""
-    return torch.where((waves == 0).all(1), 1.0, 2.0).double().sqrt()
-
-
-def _coefficients(
-    fields: Tensor, grid: Grid, waves: Tensor, slot: tuple[Tensor, ...] | None = None
-) -> Tensor:
-    """The orthonormal real coefficients (..., M) of fields; waves beyond the grid give 0."""
-    flat = grid.fft(fields).flatten(-grid.ndim)
-    weight = _pair_weight(waves).to(fields)
-    if slot is None or len(slot[2]) == len(waves):
-        z = flat[..., slot[0] if slot else _index(waves, grid)]
-    else:
-        z = flat.new_zeros((*flat.shape[:-1], len(waves)))
-        z = z.index_copy(-1, slot[2], flat[..., slot[0]])
-    return torch.view_as_real(z * weight).flatten(-2)
-
-
-def _live(raw: Tensor, shell: Tensor, least: float = 1e-4) -> Tensor:
-    """Which waves (M,) have at least `least` of the largest variance of their shell, in a channel.
-
-    A solver that dealiases in a box empties part of the outer shells.
-    """
-    power = raw.square().mean(0).unflatten(-1, (-1, 2)).mean(-1)
-    number = shell[::2].expand_as(power)
-    largest = power.new_zeros(len(power), int(shell.max()) + 1)
-    largest = largest.scatter_reduce(1, number, power, "amax")
-    return ((power > 0) & (power >= least * largest.gather(1, number))).any(0).repeat_interleave(2)
-
-
-def _factors(raw: Tensor, shell: Tensor, live: Tensor, floor: float) -> Tensor:
-    """Cholesky factors (shell, C, C) of each shell's covariance; below the floor a row is 0."""
-    count = int(shell.max()) + 1
-    outer = torch.einsum("nim,njm->mij", raw, raw)[live] / len(raw)
-    size = torch.bincount(shell[live], minlength=count).clamp_min(1)
-    covariance = outer.new_zeros((count, *outer.shape[1:])).index_add(0, shell[live], outer)
-    covariance = covariance / size[:, None, None]
-    largest = covariance.diagonal(dim1=-2, dim2=-1).amax(0)  # (C,)
-    factor = torch.zeros_like(covariance)
-    for i in range(covariance.shape[1]):
-        rest = covariance[:, i, i] - factor[:, i, :i].square().sum(-1)
-        keep = rest > floor * largest[i]
-        diagonal = torch.where(keep, rest, 0.0).sqrt()
-        factor[:, i, i] = diagonal
-        for j in range(i + 1, covariance.shape[1]):
-            value = covariance[:, j, i] - (factor[:, j, :i] * factor[:, i, :i]).sum(-1)
-            factor[:, j, i] = torch.where(keep, value / diagonal.clamp_min(1e-300), 0.0)
-    return factor
-
-
-def _inverse(factor: Tensor) -> Tensor:
-    """The inverse of triangular factors; a dropped channel (zero diagonal) gives a zero row."""
-    diagonal = factor.diagonal(dim1=-2, dim2=-1)
-    safe = factor + torch.diag_embed((diagonal == 0).double())
-    return torch.linalg.inv(safe) * (diagonal > 0)[..., None]
-
-
-def _smooth(least: float) -> int:
-    """The smallest even number of at least 4 above `least` with no prime factor beyond 5."""
-    n = max(4, 2 * math.ceil(least / 2))
-    while True:
-        rest = n
-        for prime in (2, 3, 5):
-            while rest % prime == 0:
-                rest //= prime
-        if rest == 1:
-            return n
-        n += 2

@@ -12,9 +12,9 @@ eta = 0 the flow, eta = 1 the ancestral (reverse-time) diffusion. The linear par
 exactly: over a step from theta to theta' the factor is rho = (cos theta / cos theta')^eta and the
 new noise has variance 1 - rho^2. So where F = 0, the Gaussian surrogate, any number of steps gives
 exact draws. F is held (order 1) or extrapolated from the last step (order 2, Adams and Bashforth
-on uneven steps), one network evaluation a step in either case. The start takes y for Gaussian at the path's
-noisy end, and the last step goes from its clean end to theta = 0 in one: more steps do not remove
-what these two leave, longer paths do.
+on uneven steps), one network evaluation a step in either case. The start takes y for Gaussian at
+the path's noisy end, and the last step goes from its clean end to theta = 0 in one: more steps do
+not remove what these two leave, longer paths do.
 
     Song et al., score SDE (2021), arXiv:2011.13456;  Zhang, Chen, DEIS (2022), arXiv:2204.13902
 """

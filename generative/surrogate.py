@@ -15,8 +15,7 @@ grid that holds the kept waves; the grid asked for only decides where the functi
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -25,6 +24,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from pushforward.generative.basis import FourierBasis
+from pushforward.generative.calibration import apply, level
 from pushforward.generative.denoiser import Denoiser, GaussianDenoiser, NeuralDenoiser, angle
 from pushforward.generative.path import Path
 from pushforward.generative.sampler import integrate_path
@@ -201,95 +201,18 @@ class Surrogate(nn.Module):
                 steps=steps,
                 order=order,
                 churn=churn,
-                watch=self._apply_gain(steps),
+                watch=apply(self.log_gain, self.basis, steps),
             )
             fields.append(self.basis.synthesise(x, grid))
         return torch.cat(fields)
 
-    @torch.no_grad()
-    def calibrate(
-        self, members: int = 256, *, seed: int = 0, steps: int = 20, batch: int = BATCH
-    ) -> None:
-        """Measures each shell's drift of variance along one sampling pass and keeps its inverse.
-
-        Numbers are drawn for this use alone. The drift is taken relative to the same members'
-        start, which removes most of the sampling error. The gains are those of the probability
-        flow at `steps`; other step counts interpolate them, and churn is served approximately.
-        """
-        start = self.basis.noise(seed, Use.CALIBRATION, range(members))
-        origin = self._shell_power(start)
-        log_gain = start.new_zeros(steps + 1, self.basis.channels, self.basis.shells)
-
-        def level(i: int, y: Tensor) -> Tensor:
-            if i == 0:
-                return y
-            ratio = torch.where(origin > 0, self._shell_power(y) / origin.clamp_min(1e-12), 1.0)
-            step = -0.5 * torch.log(ratio.clamp(0.01, 100.0))
-            log_gain[i] = log_gain[i - 1] + step
-            return y * torch.exp(step)[:, self.basis.shell]
-
-        integrate_path(
-            _InBatches(self.denoiser, batch),
+    def calibrate(self, members: int = 256, *, seed: int = 0, steps: int = 20) -> None:
+        """Levels the variance of every shell along one sampling pass; see `calibration.level`."""
+        self.log_gain = level(
+            self.denoiser,
+            self.basis,
             self.architecture.path,
-            self._log_variance,
-            lambda i: start,
+            self.basis.noise(seed, Use.CALIBRATION, range(members)),
             steps=steps,
-            watch=level,
+            batch=BATCH,
         )
-        self.log_gain = log_gain
-
-    @torch.no_grad()
-    def calibration_table(
-        self, batches: Iterable[tuple[Tensor, Tensor, Tensor]], bins: int = 8
-    ) -> dict[str, Any]:
-        """How far the denoiser is from calibrated on given (x, t, eps), as `loss` takes them.
-
-        An exact denoiser has E[D_k xi_k] = E x_k^2 for every coefficient at every level, which is
-        the condition for a right spectrum. Returned, ready for JSON: `log_snr` (bin,), the clock's
-        level; `ratio` (bin, channel, shell), E[D xi] / E x^2, None where the shell's own log snr
-        is beyond +-4 (there is nothing to learn there).
-        """
-        shape = (bins, self.basis.channels, self.basis.shells)
-        total, count = (torch.zeros(shape, device=self.log_gain.device) for _ in range(2))
-        for x, t, eps in batches:
-            log_snr = self.levels(t)
-            theta = angle(log_snr)
-            y = torch.cos(theta) * x + torch.sin(theta) * eps
-            drift = torch.tan(theta) * self.denoiser.correction(y, log_snr) * y
-            seen = ((log_snr.abs() < 4) & self.basis.mask).to(x)
-            place = (t * bins).long().clamp_max(bins - 1)
-            total.index_add_(0, place, self.basis.shell_sum(drift * seen))
-            count.index_add_(0, place, self.basis.shell_sum(seen))
-        ratio = torch.where(count > 0, 1 + total / count.clamp_min(1), math.nan)
-        clock = self.architecture.path.clock(
-            (torch.arange(bins) + 0.5) / bins, self.architecture.path.span(self._log_variance)
-        )
-        rows = [[[v if v == v else None for v in row] for row in c] for c in ratio.tolist()]
-        return {"log_snr": clock.tolist(), "ratio": rows}
-
-    def _apply_gain(self, steps: int) -> Callable[[int, Tensor], Tensor]:
-        """What the sampler does to y before step i, and at the end: the gain since step i - 1."""
-        count = len(self.log_gain) - 1
-        at = torch.linspace(0, count, steps + 1, device=self.log_gain.device)
-        low = at.floor().long().clamp_max(count - 1)
-        table = torch.lerp(self.log_gain[low], self.log_gain[low + 1], (at - low)[:, None, None])
-
-        def apply(i: int, y: Tensor) -> Tensor:
-            return y * torch.exp(table[i] - table[i - 1])[:, self.basis.shell] if i else y
-
-        return apply
-
-    def _shell_power(self, y: Tensor) -> Tensor:
-        return self.basis.shell_mean(y.square().mean(0))
-
-
-class _InBatches(Denoiser):
-    """A denoiser evaluated on a few members at a time."""
-
-    def __init__(self, denoiser: Denoiser, batch: int) -> None:
-        super().__init__()
-        self.denoiser, self.batch = denoiser, batch
-
-    def correction(self, y: Tensor, log_snr: Tensor) -> Tensor:
-        parts = zip(y.split(self.batch), log_snr.split(self.batch), strict=True)
-        return torch.cat([self.denoiser.correction(*part) for part in parts])

@@ -16,6 +16,7 @@ from pushforward.archive import Archive
 from pushforward.spec import Training
 
 FILE = "checkpoint.safetensors"
+CLIP = 1.0  # largest norm of a gradient
 
 
 @dataclass
@@ -27,6 +28,21 @@ class State:
     optimizer: torch.optim.Optimizer
     step: int = 0
     seconds: float = 0.0
+
+    def advance(self, rate: float, decay: float) -> None:
+        """One step down the parameters' gradients, and of their moving average."""
+        torch.nn.utils.clip_grad_norm_(self.parameters, CLIP)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.step()
+        weight = 1 - min(decay, (self.step + 1) / (self.step + 10))
+        torch._foreach_lerp_(self.average, [p.detach() for p in self.parameters], weight)
+        self.step += 1
+
+    def settle(self) -> None:
+        """Puts the average in the parameters' place."""
+        with torch.no_grad():
+            torch._foreach_copy_([p.data for p in self.parameters], self.average)
 
     def save(self, training: Training, archive: Archive) -> None:
         """Stores the state in the training's folder."""

@@ -27,14 +27,15 @@ from pushforward.archive import WEIGHTS, Archive
 from pushforward.batches import Batch, Batches, load
 from pushforward.blocks import done
 from pushforward.checkpoint import FILE, State
+from pushforward.curve import Curve
 from pushforward.generative import Surrogate
+from pushforward.generative.calibration import table
 from pushforward.progress import bar, say
 from pushforward.solvers import Use
 from pushforward.spec import Training
 
-METRICS, CALIBRATION = "metrics.jsonl", "calibration.json"
-WARM_UP, CLIP, WEIGHT_DECAY, BETAS = 100, 1.0, 1e-4, (0.9, 0.99)
-LOGGED, VALIDATED = (
+CALIBRATION = "calibration.json"
+WARM_UP, WEIGHT_DECAY, BETAS = 100, 1e-4, (0.9, 0.99)
     200,
     20,
 )  # lines of a learning curve, and how many of them look at held-out fields
@@ -95,49 +96,23 @@ def optimise(
     state = State(parameters, [p.detach().clone() for p in parameters], optimizer)
     if state.load(training, archive):
         say(f"{training.name} goes on at step {state.step} of {training.steps}")
-    lines = archive.read_lines(training, METRICS)  # those beyond the checkpoint come again
-    archive.write_lines(training, METRICS, [line for line in lines if line["step"] <= state.step])
+    curve = Curve(training, archive, state)
     batches = Batches(x, surrogate, training)
-    every = max(training.steps // LOGGED, 1)
-    began, total, count = time.monotonic() - state.seconds, 0.0, 0
+    began = time.monotonic() - state.seconds
     with (
         bar(training.verb, training.steps, "steps", done=state.step) as advance,
         ThreadPoolExecutor(training.slices) as pool,
     ):
         while state.step < training.steps:
-            for group in optimizer.param_groups:
-                group["lr"] = learning_rate(training, state.step)
+            rate = learning_rate(training, state.step)
             loss = descend(surrogate, parameters, batches(state.step), training.slices, pool)
-            torch.nn.utils.clip_grad_norm_(parameters, CLIP)
-            optimizer.step()
-            decay = min(training.ema, (state.step + 1) / (state.step + 10))
-            torch._foreach_lerp_(state.average, [p.detach() for p in parameters], 1 - decay)
-            state.step, total, count = state.step + 1, total + loss, count + 1
+            state.advance(rate, training.ema)
             state.seconds = time.monotonic() - began
-            if not math.isfinite(total):
-                raise FloatingPointError(
-                    f"expected a finite loss, got {total} at step {state.step}; lower "
-                    f"training.learning_rate (now {training.learning_rate:g})"
-                )
-            last = state.step == training.steps
-            if state.step % every == 0 or last:
-                line = {
-                    "step": state.step,
-                    "loss": total / count,
-                    "learning_rate": learning_rate(training, state.step - 1),
-                    "seconds": round(state.seconds, 3),
-                }
-                if state.step % (every * max(LOGGED // VALIDATED, 1)) == 0 or last:
-                    line["held_out_loss"] = validate(surrogate, state, held_out, training)
-                archive.append_line(training, METRICS, line)
-                total, count = 0.0, 0
-                advance(0, loss=line["loss"])
-            advance(1)
-            if state.step % training.checkpoint_every == 0 or last:
+            curve.add(loss, rate, lambda: validate(surrogate, state, held_out, training))
+            advance(1, loss=loss)
+            if state.step % training.checkpoint_every == 0 or state.step == training.steps:
                 state.save(training, archive)
-    with torch.no_grad():
-        for parameter, average in zip(parameters, state.average, strict=True):
-            parameter.copy_(average)
+    state.settle()
 
 
 def descend(
@@ -177,11 +152,10 @@ def learning_rate(training: Training, step: int) -> float:
 def validate(surrogate: Surrogate, state: State, held_out: Tensor, training: Training) -> float:
     """The loss of the averaged weights on held-out fields, at fixed noise and levels."""
     own = [p.detach().clone() for p in state.parameters]
+    state.settle()
     with torch.no_grad():
-        torch._foreach_copy_([p.data for p in state.parameters], state.average)
-        losses = [
-            surrogate.loss(*batch) for batch in _held_out_batches(surrogate, held_out, training)
-        ]
+        batches = _held_out_batches(surrogate, held_out, training)
+        losses = [surrogate.loss(*batch) for batch in batches]
         torch._foreach_copy_([p.data for p in state.parameters], own)
     return float(torch.cat(losses).mean()) if losses else math.nan
 
@@ -192,7 +166,11 @@ def finish(surrogate: Surrogate, held_out: Tensor, training: Training, archive: 
         say(f"{training.name}: calibrating")
         surrogate.calibrate(training.calibration, seed=training.seed)
     batches = _held_out_batches(surrogate, held_out, training)
-    archive.write_json(training, CALIBRATION, surrogate.calibration_table(batches))
+    archive.write_json(
+        training,
+        CALIBRATION,
+        table(surrogate.denoiser, surrogate.basis, training.surrogate.path, batches),
+    )
     archive.write_tensors(training, WEIGHTS, surrogate.state_dict(), {"config": surrogate.config})
 
 

@@ -1,4 +1,4 @@
-"""Training: zero steps give the Gaussian surrogate, an interruption changes no bit, learning learns."""
+"""Training: zero steps are the Gaussian surrogate, an interruption changes no bit."""
 
 import json
 import math
@@ -9,6 +9,7 @@ import torch
 from pushforward import training as room
 from pushforward.archive import WEIGHTS, Archive
 from pushforward.checkpoint import FILE
+from pushforward.curve import FILE as METRICS
 from pushforward.simulation import simulate
 from pushforward.spec import Training
 from pushforward.study import Study
@@ -48,7 +49,7 @@ def test_training_changes_the_samples_and_writes_its_curve(study: Study, stored:
     assert not torch.allclose(
         surrogate.sample(range(3)), surrogate.gaussian().sample(range(3)), atol=1e-4
     )
-    lines = stored.read_lines(study.training, room.METRICS)
+    lines = stored.read_lines(study.training, METRICS)
     assert [line["step"] for line in lines] == list(range(1, 21))
     assert math.isfinite(lines[-1]["held_out_loss"])
     table = stored.read_json(study.training, room.CALIBRATION)
@@ -77,7 +78,7 @@ def test_an_interrupted_training_ends_with_the_same_bits(
     room.train(study.training, other)
     for name, tensor in weights(study.training, stored).items():
         assert torch.equal(tensor, weights(study.training, other)[name]), name
-    steps = [line["step"] for line in other.read_lines(study.training, room.METRICS)]
+    steps = [line["step"] for line in other.read_lines(study.training, METRICS)]
     assert steps == list(range(1, 21))
 
 
@@ -107,7 +108,7 @@ def test_without_the_simulation_it_says_what_to_run(study: Study, tmp_path) -> N
 
 def test_a_loss_that_is_no_number_is_refused(study: Study, stored: Archive) -> None:
     wild = change(study.training, learning_rate=1e30)
-    with pytest.raises(FloatingPointError, match="lower training.learning_rate"):
+    with pytest.raises(FloatingPointError, match="lower training"):
         room.train(wild, stored)
     assert not stored.sealed(wild)
 
@@ -118,11 +119,11 @@ def test_the_learning_rate_warms_up_and_falls_to_zero(study: Study) -> None:
     assert rates[0] == pytest.approx(0.01)
     assert max(rates) == pytest.approx(rates[99], rel=0.01)
     assert rates[-1] < 1e-4
-    assert all(a >= b for a, b in zip(rates[100:], rates[101:], strict=False))
+    assert rates[100:] == sorted(rates[100:], reverse=True)
 
 
 def test_the_curve_is_plain_json_lines(study: Study, stored: Archive) -> None:
     room.train(study.training, stored)
-    text = (stored.folder(study.training) / room.METRICS).read_text()
+    text = (stored.folder(study.training) / METRICS).read_text()
     keys = {"step", "loss", "learning_rate", "seconds"}
     assert all(keys <= json.loads(line).keys() for line in text.splitlines())

@@ -1,0 +1,120 @@
+r"""Calibration: is the variance of every shell right along the path, and what to do if not.
+
+In the unit-variance variable y an exact denoiser keeps E|y_k|^2 = 1 at every time; in general
+
+    d E|y_k|^2 / d theta = -2 E[F_k y_k],
+
+so the spectrum of samples is right if E[F_k y_k] = 0, which is E[D_k xi_k] = E x_k^2. `table`
+measures the ratio of these two on given fields. `level` measures the drift along one sampling
+pass, where the errors of earlier steps count too, and returns the gains that undo it; `apply` lets
+the sampler use them. Gains are of shells and times alone, so a member remains a function of its
+address, and an exact denoiser has gains of 1.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pushforward.generative.basis import FourierBasis
+from pushforward.generative.denoiser import Denoiser, angle
+from pushforward.generative.path import Path
+from pushforward.generative.sampler import integrate_path
+
+SEEN = 4.0  # |log snr| beyond which nothing is left to learn about a coefficient
+
+
+@torch.no_grad()
+def level(
+    denoiser: Denoiser, basis: FourierBasis, path: Path, start: Tensor, *, steps: int, batch: int
+) -> Tensor:
+    """The log gains (step + 1, channel, shell), cumulative, that keep each shell's power.
+
+    `start` are normals (member, channel, mode). Power is taken relative to the same members'
+    start, which removes most of the sampling error. The gains are those of the probability flow at
+    `steps`; other step counts interpolate them, and churn is served approximately.
+
+    >>> from pushforward.generative.denoiser import GaussianDenoiser
+    >>> from pushforward.solvers import GaussianField, Grid, Use
+    >>> u = GaussianField.matern(3.0, 0.5, cutoff=3).sample(range(32), Grid((8, 8)))[:, None]
+    >>> basis = FourierBasis.fit(u, Grid((8, 8)))
+    >>> start = basis.noise(0, Use.CALIBRATION, range(8))
+    >>> level(GaussianDenoiser(), basis, Path(), start, steps=3, batch=4).abs().max().item()
+    0.0
+    """
+    origin = basis.shell_mean(start.square().mean(0))
+    log_gain = start.new_zeros(steps + 1, basis.channels, basis.shells)
+
+    def watch(i: int, y: Tensor) -> Tensor:
+        if i == 0:
+            return y
+        power = basis.shell_mean(y.square().mean(0))
+        ratio = torch.where(origin > 0, power / origin.clamp_min(1e-12), 1.0)
+        step = -0.5 * torch.log(ratio.clamp(0.01, 100.0))
+        log_gain[i] = log_gain[i - 1] + step
+        return y * torch.exp(step)[:, basis.shell]
+
+    few = _InBatches(denoiser, batch)
+    log_variance = basis.log_variance.float()
+    integrate_path(few, path, log_variance, lambda i: start, steps=steps, watch=watch)
+    return log_gain
+
+
+def apply(log_gain: Tensor, basis: FourierBasis, steps: int) -> Callable[[int, Tensor], Tensor]:
+    """What a sampler of `steps` steps does to y before step i, and at the end."""
+    count = len(log_gain) - 1
+    at = torch.linspace(0, count, steps + 1, device=log_gain.device)
+    low = at.floor().long().clamp_max(count - 1)
+    gains = torch.lerp(log_gain[low], log_gain[low + 1], (at - low)[:, None, None])
+
+    def watch(i: int, y: Tensor) -> Tensor:
+        return y * torch.exp(gains[i] - gains[i - 1])[:, basis.shell] if i else y
+
+    return watch
+
+
+@torch.no_grad()
+def table(
+    denoiser: Denoiser,
+    basis: FourierBasis,
+    path: Path,
+    batches: Iterable[tuple[Tensor, Tensor, Tensor]],
+    bins: int = 8,
+) -> dict[str, Any]:
+    """E[D xi] / E x^2 over (x, t, eps), ready for JSON; 1 everywhere for an exact denoiser.
+
+    `log_snr` (bin,) is the clock's level, `ratio` (bin, channel, shell) the ratio, None where the
+    shell's own log snr is beyond +-4: there is nothing to learn there.
+    """
+    shape = (bins, basis.channels, basis.shells)
+    total, count = (torch.zeros(shape, device=basis.mask.device) for _ in range(2))
+    log_variance = basis.log_variance.float()
+    for x, t, eps in batches:
+        log_snr = path(t, log_variance)
+        theta = angle(log_snr)
+        y = torch.cos(theta) * x + torch.sin(theta) * eps
+        drift = torch.tan(theta) * denoiser.correction(y, log_snr) * y
+        seen = ((log_snr.abs() < SEEN) & basis.mask).to(x)
+        place = (t * bins).long().clamp_max(bins - 1)
+        total.index_add_(0, place, basis.shell_sum(drift * seen))
+        count.index_add_(0, place, basis.shell_sum(seen))
+    ratio = torch.where(count > 0, 1 + total / count.clamp_min(1), math.nan)
+    clock = path.clock((torch.arange(bins) + 0.5) / bins, path.span(log_variance))
+    rows = [[[v if v == v else None for v in row] for row in c] for c in ratio.tolist()]
+    return {"log_snr": clock.tolist(), "ratio": rows}
+
+
+class _InBatches(Denoiser):
+    """A denoiser evaluated on a few members at a time."""
+
+    def __init__(self, denoiser: Denoiser, batch: int) -> None:
+        super().__init__()
+        self.denoiser, self.batch = denoiser, batch
+
+    def correction(self, y: Tensor, log_snr: Tensor) -> Tensor:
+        parts = zip(y.split(self.batch), log_snr.split(self.batch), strict=True)
+        return torch.cat([self.denoiser.correction(*part) for part in parts])
