@@ -36,9 +36,6 @@ from pushforward.spec import Training
 
 CALIBRATION = "calibration.json"
 WARM_UP, WEIGHT_DECAY, BETAS = 100, 1e-4, (0.9, 0.99)
-    200,
-    20,
-)  # lines of a learning curve, and how many of them look at held-out fields
 
 
 def train(training: Training, archive: Archive, *, threads: int | None = None) -> str:

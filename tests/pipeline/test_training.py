@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from pushforward.archive import WEIGHTS, Archive
 from pushforward.checkpoint import FILE
 from pushforward.curve import FILE as METRICS
 from pushforward.simulation import simulate
-from pushforward.spec import Training
+from pushforward.spec import Simulation, Training
 from pushforward.study import Study
 
 
@@ -127,3 +128,31 @@ def test_the_curve_is_plain_json_lines(study: Study, stored: Archive) -> None:
     text = (stored.folder(study.training) / METRICS).read_text()
     keys = {"step", "loss", "learning_rate", "seconds"}
     assert all(keys <= json.loads(line).keys() for line in text.splitlines())
+
+
+def test_slices_change_round_off_only_and_threads_change_nothing(
+    study: Study, stored: Archive
+) -> None:
+    sliced = change(study.training, slices=2)
+    room.train(study.training, stored)
+    room.train(sliced, stored)
+    whole, halves = weights(study.training, stored), weights(sliced, stored)
+    losses = [stored.read_lines(one, METRICS)[0]["loss"] for one in (study.training, sliced)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+    assert any(not torch.equal(halves[name], tensor) for name, tensor in whole.items())
+    shutil.rmtree(stored.folder(sliced))
+    room.train(sliced, stored, threads=2)
+    for name, tensor in weights(sliced, stored).items():
+        assert torch.equal(tensor, halves[name]), name
+
+
+def test_translations_of_fields_with_a_varying_mean_are_refused(tmp_path, study: Study) -> None:
+    steady = {"kind": "navier_stokes", "viscosity": 0.5, "forcing_amplitude": 5.0}
+    values = study.simulation.model_dump() | {"equation": steady | {"forcing_wavenumber": 2}}
+    simulation = Simulation(**values)
+    archive = Archive(tmp_path)
+    simulate(simulation, archive)
+    training = change(study.training, simulation=simulation)
+    with pytest.raises(ValueError, match="a mean that varies"):
+        room.train(training, archive)
+    room.train(change(training, translations=False), archive)
