@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from pushforward.generative import Architecture, Denoiser, Surrogate
+from pushforward.generative.calibration import table
 from pushforward.solvers import GaussianField, Grid, Use, diagnostics, uniforms
 
 GRID = Grid((64, 64))
@@ -275,14 +276,19 @@ def test_calibration_table_measures_the_drift(untrained: Surrogate, data: torch.
     x = untrained.basis.analyse(data[256 : 256 + count], GRID)
     t = uniforms(0, Use.LEVEL, range(count), [torch.zeros(1, dtype=torch.int64)])[:, 0].float()
     batch = (x, t, untrained.basis.noise(0, Use.VALIDATION, range(count)))
-    table = json.loads(json.dumps(untrained.calibration_table([batch], bins=4)))
-    ratios = [v for row in table["ratio"] for c in row for v in c if v is not None]
-    assert len(table["log_snr"]) == 4
+
+    def measured(surrogate: Surrogate) -> dict:
+        path = surrogate.architecture.path
+        return table(surrogate.denoiser, surrogate.basis, path, [batch], bins=4)
+
+    exact = json.loads(json.dumps(measured(untrained)))
+    ratios = [v for row in exact["ratio"] for c in row for v in c if v is not None]
+    assert len(exact["log_snr"]) == 4
     assert ratios == [1.0] * len(ratios)
     assert len(ratios) > 10
-    table = biased(untrained).calibration_table([batch], bins=4)
-    assert max(v for row in table["ratio"] for c in row for v in c if v is not None) > 1.1
-    assert min(v for row in table["ratio"] for c in row for v in c if v is not None) < 0.9
+    drifts = measured(biased(untrained))
+    assert max(v for row in drifts["ratio"] for c in row for v in c if v is not None) > 1.1
+    assert min(v for row in drifts["ratio"] for c in row for v in c if v is not None) < 0.9
 
 
 def trained(u: torch.Tensor, grid: Grid, steps: int) -> tuple[Surrogate, float, float]:
