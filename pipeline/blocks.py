@@ -25,6 +25,7 @@ import torch
 import xarray as xr
 
 from pushforward.archive import Archive
+from pushforward.lineage import Spec
 from pushforward.progress import bar, say
 from pushforward.spec import Generation, Simulation
 
@@ -64,7 +65,7 @@ def fill(
     return spec.name
 
 
-def done(spec: Simulation | Generation, archive: Archive) -> bool:
+def done(spec: Spec, archive: Archive) -> bool:
     """Whether a result is complete; says so when it is."""
     if archive.sealed(spec):
         say(f"{spec.name} is complete: nothing to do")

@@ -36,13 +36,20 @@ class State:
             group["lr"] = rate
         self.optimizer.step()
         weight = 1 - min(decay, (self.step + 1) / (self.step + 10))
-        torch._foreach_lerp_(self.average, [p.detach() for p in self.parameters], weight)
+        with torch.no_grad():
+            for average, parameter in zip(self.average, self.parameters, strict=True):
+                average.lerp_(parameter, weight)
         self.step += 1
 
     def settle(self) -> None:
         """Puts the average in the parameters' place."""
+        self.put(self.average)
+
+    def put(self, values: Sequence[Tensor]) -> None:
+        """Gives the parameters other values."""
         with torch.no_grad():
-            torch._foreach_copy_([p.data for p in self.parameters], self.average)
+            for parameter, value in zip(self.parameters, values, strict=True):
+                parameter.copy_(value)
 
     def save(self, training: Training, archive: Archive) -> None:
         """Stores the state in the training's folder."""

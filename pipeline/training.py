@@ -131,12 +131,10 @@ def descend(
         loss = surrogate.loss(x, t, eps).sum() / size
         return float(loss.detach()), torch.autograd.grad(loss, parameters)
 
-    total = 0.0
-    for first, (loss, gradients) in enumerate(pool.map(one, range(slices))):
-        total += loss
-        for parameter, gradient in zip(parameters, gradients, strict=True):
-            parameter.grad = gradient if first == 0 else parameter.grad + gradient
-    return total
+    losses, gradients = zip(*pool.map(one, range(slices)), strict=True)
+    for parameter, *parts in zip(parameters, *gradients, strict=True):
+        parameter.grad = sum(parts[1:], start=parts[0])
+    return sum(losses)
 
 
 def learning_rate(training: Training, step: int) -> float:
@@ -153,7 +151,7 @@ def validate(surrogate: Surrogate, state: State, held_out: Tensor, training: Tra
     with torch.no_grad():
         batches = _held_out_batches(surrogate, held_out, training)
         losses = [surrogate.loss(*batch) for batch in batches]
-        torch._foreach_copy_([p.data for p in state.parameters], own)
+    state.put(own)
     return float(torch.cat(losses).mean()) if losses else math.nan
 
 

@@ -29,7 +29,7 @@ def stored(study: Study, tmp_path) -> Archive:
 
 
 def change(training: Training, **values: object) -> Training:
-    return Training(**{**dict(training), **values})
+    return Training.model_validate({**dict(training), **values})
 
 
 def weights(training: Training, archive: Archive) -> dict[str, torch.Tensor]:
@@ -149,7 +149,7 @@ def test_slices_change_round_off_only_and_threads_change_nothing(
 def test_translations_of_fields_with_a_varying_mean_are_refused(tmp_path, study: Study) -> None:
     steady = {"kind": "navier_stokes", "viscosity": 0.5, "forcing_amplitude": 5.0}
     values = study.simulation.model_dump() | {"equation": steady | {"forcing_wavenumber": 2}}
-    simulation = Simulation(**values)
+    simulation = Simulation.model_validate(values)
     archive = Archive(tmp_path)
     simulate(simulation, archive)
     training = change(study.training, simulation=simulation)
