@@ -73,6 +73,10 @@ set_up() {
         rm -rf "$venv"
     fi
     if ! "$venv/bin/python" -m pip --version >/dev/null 2>&1; then
+        if [ -n "$(ls -A "$venv" 2>/dev/null)" ] && [ ! -e "$venv/pyvenv.cfg" ]; then
+            fail "expected $venv to be empty or an environment, got a folder with other files;" \
+                "name another one: PUSHFORWARD_VENV=/path/to/folder ./go.sh"
+        fi
         find_python
         say "1/3 making $venv with $python ($version)"
         "$python" -m venv --clear "$venv" || fail "$python could not make $venv; see the lines above"

@@ -188,7 +188,8 @@ def _verbs(study: Study, root: str, workers: int, stages: Sequence[str]) -> None
     if stages[-1] == "evaluate":
         from pushforward.report import report as write
 
-        write(study.evaluation, archive, title=study.title, description=study.description)
+        said = {"title": study.title, "description": study.description}
+        write(study.evaluation, archive, **said, again=False)
 
 
 def _tell_scores(study: Study, root: str) -> None:

@@ -104,7 +104,9 @@ def _score(evaluation: Evaluation, root: str) -> list[dict[str, str]]:
     persist_result=False,
 )
 def _report(evaluation: Evaluation, root: str, title: str, description: str) -> Path:
-    page = reporting.report(evaluation, Archive(root), title=title, description=description)
+    page = reporting.report(
+        evaluation, Archive(root), title=title, description=description, again=False
+    )
     return page.resolve()
 
 

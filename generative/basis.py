@@ -61,7 +61,7 @@ class FourierBasis(nn.Module):
 
     @classmethod
     def fit(
-        cls, fields: Float[Tensor, "n channel ..."], grid: Grid, *, floor: float = 1e-9
+        cls, fields: Float[Tensor, "n channel ..."], grid: Grid, *, floor: float = 1e-11
     ) -> FourierBasis:
         """The basis fitted to fields: mean, shell-averaged covariance across channels, kept waves.
 

@@ -67,7 +67,9 @@ def level(
 def apply(log_gain: Tensor, basis: FourierBasis, steps: int) -> Callable[[int, Tensor], Tensor]:
     """What a sampler of `steps` steps does to y before step i, and at the end."""
     count = len(log_gain) - 1
-    at = torch.linspace(0, count, steps + 1, device=log_gain.device)
+    # the state before step i of S is at time 1 - i / (S - 1); the last one is at the end
+    inner = torch.linspace(0, max(count - 1, 0), steps, device=log_gain.device)
+    at = torch.cat([inner, inner.new_full((1,), count)])
     low = at.floor().long().clamp_max(count - 1)
     gains = torch.lerp(log_gain[low], log_gain[low + 1], (at - low)[:, None, None])
 
@@ -91,18 +93,19 @@ def table(
     shell's own log snr is beyond +-4: there is nothing to learn there.
     """
     shape = (bins, basis.channels, basis.shells)
-    total, count = (torch.zeros(shape, device=basis.mask.device) for _ in range(2))
+    found, power = (torch.zeros(shape, device=basis.mask.device) for _ in range(2))
     log_variance = basis.log_variance.float()
     for x, t, eps in batches:
         log_snr = path(t, log_variance)
         theta = angle(log_snr)
         y = torch.cos(theta) * x + torch.sin(theta) * eps
-        drift = torch.tan(theta) * denoiser.correction(y, log_snr) * y
+        correction = denoiser.correction(y, log_snr)
+        estimate = torch.cos(theta) * y + torch.sin(theta) * correction
         seen = ((log_snr.abs() < SEEN) & basis.mask).to(x)
         place = (t * bins).long().clamp_max(bins - 1)
-        total.index_add_(0, place, basis.shell_sum(drift * seen))
-        count.index_add_(0, place, basis.shell_sum(seen))
-    ratio = torch.where(count > 0, 1 + total / count.clamp_min(1), math.nan)
+        found.index_add_(0, place, basis.shell_sum(estimate * y / torch.cos(theta) * seen))
+        power.index_add_(0, place, basis.shell_sum(x.square() * seen))
+    ratio = torch.where(power > 0, found / power.clamp_min(1e-30), math.nan)
     clock = path.clock((torch.arange(bins) + 0.5) / bins, path.span(log_variance))
     rows = [[[v if v == v else None for v in row] for row in c] for c in ratio.tolist()]
     return {"log_snr": clock.tolist(), "ratio": rows}

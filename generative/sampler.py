@@ -29,6 +29,8 @@ from torch import Tensor
 from pushforward.generative.denoiser import Denoiser, angle
 from pushforward.generative.path import Path
 
+FARTHEST = 1.5  # largest ratio of steps over which F is extrapolated; beyond, it overshoots
+
 
 def integrate_path(
     denoiser: Denoiser,
@@ -75,7 +77,9 @@ def integrate_path(
         width = thetas[i] - thetas[i + 1]
         slope = f
         if order == 2 and previous is not None and last_width is not None:
-            slope = f + (f - previous) * (0.5 * width / last_width.clamp_min(1e-12))
+            slope = f + (f - previous) * (
+                0.5 * (width / last_width.clamp_min(1e-12)).clamp_max(FARTHEST)
+            )
         if churn == 0:
             y = y + width * slope
         else:

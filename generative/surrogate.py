@@ -50,7 +50,7 @@ class Architecture:
     width: int = 32
     modes: int = 12
     layers: int = 4
-    floor: float = 1e-9
+    floor: float = 1e-11
     oversampling: float = 1.0
 
     def __post_init__(self) -> None:

@@ -15,6 +15,8 @@ bits.
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import xarray as xr
@@ -22,8 +24,8 @@ import xarray as xr
 from pushforward import disk, layout
 from pushforward.entries import Entry, entries
 from pushforward.lineage import Spec
-from pushforward.provenance import machine, now, provenance
-from pushforward.shelf import DATA, MANIFEST, SPEC, Shelf
+from pushforward.provenance import code, machine, now, provenance
+from pushforward.shelf import CHECKPOINT, DATA, MANIFEST, SPEC, Shelf
 from pushforward.spec import KINDS, Training
 
 if TYPE_CHECKING:
@@ -148,6 +150,7 @@ class Archive(Shelf):
             "arrays": {name: layout.checksum(dataset[name].values) for name in names},
             "seconds": round(seconds, 3),
             "machine": machine(),
+            "code": code(),
             "time": now(),
         }
         try:
@@ -240,16 +243,17 @@ class Archive(Shelf):
         return markers
 
     def _files(self, spec: Spec | str) -> list[str]:
-        """Everything of a result but its blocks, their markers, the seal, and logs (.jsonl)."""
+        """Everything but blocks, markers, the seal, logs, and what only a run needs."""
         folder = self.folder(spec)
         fields = layout.fields(folder / DATA) if self.blocks(spec) else []
         chunks = [folder / BLOCKS, *(folder / DATA / name / "c" for name in fields)]
+        # os.walk passes over folders that another process moves or removes meanwhile
+        paths = [Path(place) / name for place, _, names in os.walk(folder) for name in names]
         return sorted(
             path.relative_to(folder).as_posix()
-            for path in folder.rglob("*")
-            if path.is_file()
-            and path.name != MANIFEST
-            and path.suffix != ".jsonl"
+            for path in paths
+            if path.name not in (MANIFEST, CHECKPOINT)
+            and path.suffix not in (".jsonl", disk.PARTIAL)
             and not {*path.parents} & {*chunks}
         )
 

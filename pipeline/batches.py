@@ -1,9 +1,10 @@
 r"""What a training sees: stored members as tensors, and the batch of any step, by address.
 
 A batch is a function of (seed, step) alone. Members come in the order of one permutation per
-epoch, noise levels are spread over [0, 1) with one member in each of `batch` equal strata, and
-noise and shifts are addressed like every other random number (see `solvers.normals`). So a
-training that was stopped at a step goes on with exactly the batches it would have seen.
+epoch, noise levels are spread over [0, 1), one member in each of `batch` strata (narrower towards
+the noise, see TILT), and noise and shifts are addressed like every other random number (see
+`solvers.normals`). So a training that was stopped at a step goes on with exactly the batches it
+would have seen.
 """
 
 from __future__ import annotations

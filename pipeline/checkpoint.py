@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from pushforward.archive import Archive
+from pushforward.shelf import CHECKPOINT
 from pushforward.spec import Training
 
-FILE = "checkpoint.safetensors"
 CLIP = 1.0  # largest norm of a gradient
 
 
@@ -59,14 +59,15 @@ class State:
             for name, value in self.optimizer.state[parameter].items():
                 tensors[f"{i}.{name}"] = value
         archive.write_tensors(
-            training, FILE, tensors, {"step": self.step, "seconds": self.seconds}
+            training, CHECKPOINT, tensors, {"step": self.step, "seconds": self.seconds}
         )
 
     def load(self, training: Training, archive: Archive) -> bool:
         """Takes up the stored state; False when there is none."""
-        if not (archive.folder(training) / FILE).is_file():
+        try:
+            tensors, metadata = archive.read_tensors(training, CHECKPOINT)
+        except LookupError:
             return False
-        tensors, metadata = archive.read_tensors(training, FILE)
         self.step, self.seconds = metadata["step"], metadata["seconds"]
         with torch.no_grad():
             for i, (parameter, average) in enumerate(

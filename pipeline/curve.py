@@ -32,11 +32,7 @@ class Curve:
         Raises FloatingPointError when the loss is no number any more.
         """
         step, last = self.state.step, self.state.step == self.training.steps
-        if not math.isfinite(loss):
-            raise FloatingPointError(
-                f"expected a finite loss, got {loss} at step {step}; lower "
-                f"training.learning_rate (now {self.training.learning_rate:g})"
-            )
+        self._check(loss)
         self.losses.append(loss)
         if step % self.every and not last:
             return
@@ -48,5 +44,14 @@ class Curve:
         }
         if last or step % (self.every * (LINES // TESTS)) == 0:
             line["held_out_loss"] = test()
+            if self.training.held_out:
+                self._check(line["held_out_loss"])
         self.archive.append_line(self.training, FILE, line)
         self.losses.clear()
+
+    def _check(self, loss: float) -> None:
+        if not math.isfinite(loss):
+            raise FloatingPointError(
+                f"expected a finite loss, got {loss} at step {self.state.step}; lower "
+                f"training.learning_rate (now {self.training.learning_rate:g})"
+            )

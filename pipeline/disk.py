@@ -151,7 +151,9 @@ def sweep(folder: Path, age: float = 0.0) -> int:
     A writer that lives touches its file all the time, so that an age of minutes spares it.
     """
     count = 0
-    for path in [*folder.rglob(f"*{PARTIAL}")]:
+    # os.walk passes over folders that another process moves into place meanwhile
+    found = [Path(at) / name for at, dirs, names in os.walk(folder) for name in dirs + names]
+    for path in (path for path in found if path.suffix == PARTIAL):
         try:
             if time.time() - path.stat().st_mtime < age:
                 continue

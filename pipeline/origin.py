@@ -25,6 +25,8 @@ METRICS, CALIBRATION = "metrics.jsonl", "calibration.json"
 def training(spec: Training, archive: Archive) -> list[str]:
     """The loss by step and what training cost; a sentence when there was none."""
     lines = [line for line in archive.read_lines(spec, METRICS) if "loss" in line]
+    # two processes that trained the same at once have both written
+    lines = [line for _, line in sorted({line["step"]: line for line in lines}.items())]
     if spec.steps == 0 or not lines:
         return [page.paragraph("The network was not trained: this is the Gaussian surrogate.")]
     held_out = {

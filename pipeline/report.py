@@ -43,9 +43,16 @@ WORDS = {
 
 
 def report(
-    evaluation: Evaluation, archive: Archive, *, title: str = "", description: str = ""
+    evaluation: Evaluation,
+    archive: Archive,
+    *,
+    title: str = "",
+    description: str = "",
+    again: bool = True,
 ) -> Path:
     """Writes the page `report.html` beside the scores, and says where it lies.
+
+    A page that is there is written anew unless `again` is False.
 
     Raises LookupError when the evaluation, or anything upstream of it, is missing.
 
@@ -54,6 +61,10 @@ def report(
     LookupError: evaluation-... is not in nowhere; run evaluate(study.evaluation, archive) first
     """
     archive.require(evaluation)
+    page_is_there = (archive.folder(evaluation) / FILE).is_file()
+    if page_is_there and not again:
+        say(f"report: {archive.folder(evaluation) / FILE} is there: nothing to do")
+        return archive.folder(evaluation) / FILE
     scores = restore(archive.read_json(evaluation, SCORES_FILE))
     curves = restore(archive.read_json(evaluation, CURVES_FILE))
     study = Study(

@@ -21,6 +21,7 @@ from pushforward.lineage import Spec
 from pushforward.spec import KINDS, restore
 
 DATA, SPEC, MANIFEST = "data.zarr", "spec.json", "manifest.json"
+CHECKPOINT = "checkpoint.safetensors"  # of a training that runs: no part of its result
 
 
 class Shelf:
@@ -75,8 +76,18 @@ class Shelf:
     def read_tensors(
         self, spec: Spec | str, filename: str
     ) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """The tensors and the metadata that `write_tensors` stored."""
-        data = self.file(spec, filename).read_bytes()
+        """The tensors and the metadata that `write_tensors` stored.
+
+        Raises OSError when a sealed file is no longer what was sealed.
+        """
+        path = self.file(spec, filename)
+        seal = path.with_name(MANIFEST)
+        if seal.exists() and disk.read_json(seal)["files"].get(filename) != disk.digest(path):
+            raise OSError(
+                f"expected {path} as it was sealed, read back something else; remove the folder "
+                f"{path.parent} and run its verb again"
+            )
+        data = path.read_bytes()
         head = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
         return safetensors.torch.load(data), json.loads(head["__metadata__"]["json"])
 
@@ -130,6 +141,6 @@ class Shelf:
             there = sorted(item.name for item in path.parent.glob("*") if item.is_file())
             raise LookupError(
                 f"expected {filename} in {path.parent}, got {', '.join(there) or 'no files'}; "
-                "run its verb again"
+                f"remove the folder and run its verb again"
             )
         return path

@@ -130,6 +130,10 @@ class Training(Spec):
                 f"expected frames to be different indices of {count} times, got {self.frames}; "
                 f"choose from 0..{count - 1}"
             )
+        if self.slices > self.batch:
+            raise ValueError(
+                f"expected slices <= batch, got {self.slices} and {self.batch}; lower slices"
+            )
         if self.members + self.held_out > self.simulation.members:
             raise ValueError(
                 f"expected members + held_out <= {self.simulation.members} simulated members, got "

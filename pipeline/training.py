@@ -26,11 +26,12 @@ from torch import Tensor, nn
 from pushforward.archive import WEIGHTS, Archive
 from pushforward.batches import Batch, Batches, load
 from pushforward.blocks import done
-from pushforward.checkpoint import FILE, State
+from pushforward.checkpoint import State
 from pushforward.curve import Curve
 from pushforward.generative import Surrogate
 from pushforward.generative.calibration import table
 from pushforward.progress import bar, say
+from pushforward.shelf import CHECKPOINT
 from pushforward.solvers import Use
 from pushforward.spec import Training
 
@@ -171,7 +172,7 @@ def finish(surrogate: Surrogate, held_out: Tensor, training: Training, archive: 
 
 def close(training: Training, archive: Archive) -> str:
     """Removes the checkpoint of a training whose weights are stored, and seals it."""
-    archive.remove(training, FILE)
+    archive.remove(training, CHECKPOINT)
     archive.seal(training)
     say(f"{training.name} is complete: {training.steps} steps in {archive.folder(training)}")
     return training.name

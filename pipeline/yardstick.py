@@ -21,10 +21,15 @@ from jaxtyping import Float
 from torch import Tensor
 
 from pushforward.solvers import Grid
-from pushforward.solvers.diagnostics import energy_spectrum, gradients, power_spectrum, shells
+from pushforward.solvers.diagnostics import (
+    gradients,
+    power_spectrum,
+    shell_sums,
+    shells,
+)
 
 POINTS = 2048  # quantiles, and again as many intervals of equal length
-RESOLVED = 1e-10  # the share of the largest shell below which a spectrum is only round-off
+RESOLVED = 1e-9  # share of the largest power per wave below which there is only round-off
 BLOCK = 2**22  # numbers worked on at once
 
 
@@ -72,10 +77,12 @@ class Yardstick:
             )
         z = (fields.double() - mean) / deviation
         power = power_spectrum(z, grid).mean(0)
-        spectrum = energy_spectrum(z, grid).mean(0) if energy else power
         number = torch.arange(len(power))
-        whole = (number >= 1) & (number < min(grid.shape) // 2)
-        resolved = whole & (spectrum > RESOLVED * spectrum[whole].max())
+        longest = max(grid.extent)
+        last = min(n / 2 * longest / side for n, side in zip(grid.shape, grid.extent, strict=True))
+        whole = (number >= 1) & (number < last)
+        density = power / shell_sums(torch.ones(grid.spectral_shape).double(), grid)
+        resolved = whole & (density > RESOLVED * density[whole].max())
         derivatives = gradients(fields.double(), grid) / slope
         return cls(
             grid, energy, mean, deviation, slope, _points(z), _points(derivatives), power, resolved

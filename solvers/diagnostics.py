@@ -1,8 +1,8 @@
 r"""What one measures on solutions: spectra on integer shells, derivatives, invariants.
 
-A shell holds the waves whose integer wave number |k| rounds to n. Spectra are *totals* per shell,
-so that they add up to what they split: sum_n P(n) = mean u^2, sum_n E(n) = mean |velocity|^2 / 2,
-sum_n Z(n) = mean w^2 / 2 (Parseval, to round-off).
+A shell holds the waves whose wave number |k|, in units of the longest side's, rounds to n. Spectra
+are *totals* per shell, so that they add up to what they split: sum_n P(n) = mean u^2,
+sum_n E(n) = mean |velocity|^2 / 2, sum_n Z(n) = mean w^2 / 2 (Parseval, to round-off).
 """
 
 from __future__ import annotations
@@ -17,13 +17,19 @@ from pushforward.solvers.grid import Grid
 def shells(grid: Grid, device: torch.device | str = "cpu") -> Tensor:
     """The shell number of every coefficient, int64, of `spectral_shape`.
 
+    It is |k| in units of the lowest wave of the longest side, so that shells are round on any box.
+
     >>> shells(Grid((4, 4)))[1]
     tensor([1, 1, 2])
     """
-    k2 = sum(
-        (k.double() ** 2 for k in grid.integers(device)), torch.zeros((), dtype=torch.float64)
+    longest = max(grid.extent)
+    k = torch.broadcast_tensors(
+        *(
+            k.double() * (longest / length)
+            for k, length in zip(grid.integers(device), grid.extent, strict=True)
+        )
     )
-    return torch.round(k2.sqrt()).long()
+    return torch.round(torch.stack(k).square().sum(0).sqrt()).long()
 
 
 def shell_sums(density: Float[Tensor, ...], grid: Grid) -> Float[Tensor, "... shell"]:

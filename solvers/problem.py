@@ -1,7 +1,9 @@
 r"""A problem: an equation on a grid with random initial states and forcings, to be pushed forward.
 
 Member m of seed s draws its initial state and its forcing from the addresses (s, m) alone, so any
-subset of members, in any order and on any grid, gives the same functions.
+subset of members, in any order, gives the same functions. They are the same on two grids as well
+when both resolve the fields' cutoff within the 2/3 rule; without a cutoff, or for an initial state
+that is a nonlinear map of a field (Gray-Scott's patches), each grid keeps the waves it has.
 """
 
 from __future__ import annotations

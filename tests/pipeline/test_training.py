@@ -9,8 +9,8 @@ import torch
 
 from pushforward import training as room
 from pushforward.archive import WEIGHTS, Archive
-from pushforward.checkpoint import FILE
 from pushforward.curve import FILE as METRICS
+from pushforward.shelf import CHECKPOINT
 from pushforward.simulation import simulate
 from pushforward.spec import Simulation, Training
 from pushforward.study import Study
@@ -55,7 +55,7 @@ def test_training_changes_the_samples_and_writes_its_curve(study: Study, stored:
     assert math.isfinite(lines[-1]["held_out_loss"])
     table = stored.read_json(study.training, room.CALIBRATION)
     assert len(table["ratio"]) == len(table["log_snr"])
-    assert not (stored.folder(study.training) / FILE).exists()
+    assert not (stored.folder(study.training) / CHECKPOINT).exists()
 
 
 @pytest.mark.parametrize("stop", [3, 5, 12])
@@ -107,8 +107,9 @@ def test_without_the_simulation_it_says_what_to_run(study: Study, tmp_path) -> N
         room.train(study.training, Archive(tmp_path))
 
 
-def test_a_loss_that_is_no_number_is_refused(study: Study, stored: Archive) -> None:
-    wild = change(study.training, learning_rate=1e30)
+@pytest.mark.parametrize("steps", [1, 20])
+def test_a_loss_that_is_no_number_is_refused(study: Study, stored: Archive, steps: int) -> None:
+    wild = change(study.training, learning_rate=1e30, steps=steps)
     with pytest.raises(FloatingPointError, match="lower training"):
         room.train(wild, stored)
     assert not stored.sealed(wild)

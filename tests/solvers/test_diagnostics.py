@@ -91,3 +91,9 @@ def test_mean_square_gradient_is_the_weighted_spectrum() -> None:
     total = diagnostics.shell_sums(density, grid).sum(-1)
     squares = diagnostics.gradients(u, grid).square().sum(-3).mean((-2, -1))
     torch.testing.assert_close(squares, total)
+
+
+def test_shells_are_round_on_a_box_of_unequal_sides() -> None:
+    box = Grid((32, 32), (1.0, 3.0))
+    short, long = diagnostics.shells(box)[1, 0], diagnostics.shells(box)[0, 3]
+    assert short == long == 3  # one wave of the short side is as long as three of the long one

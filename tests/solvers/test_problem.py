@@ -113,3 +113,24 @@ def test_blow_up_names_the_member_by_its_number() -> None:
     )
     with pytest.raises(FloatingPointError, match=r"member 1[12] became non-finite at t=\d"):
         wild.solve([11, 12])
+
+
+def test_solved_on_two_grids_a_member_starts_from_the_same_function() -> None:
+    start = GaussianField.matern(6.0, 0.2, deviation=2.0, cutoff=10)
+    force = GaussianField.matern(4.0, 0.3, deviation=1.0, cutoff=5)
+    frames = [
+        Problem(
+            Grid((n, n)),
+            NavierStokes(viscosity=0.02),
+            start,
+            force,
+            times=(0.0, 0.1),
+            step=0.01,
+            dtype="float64",
+        ).solve(range(2), seed=3)
+        for n in (64, 128)
+    ]
+    coarse, fine = frames[0], frames[1][..., ::2, ::2]
+    torch.testing.assert_close(coarse[:, 0], fine[:, 0], rtol=0, atol=1e-12)
+    torch.testing.assert_close(coarse[:, 1], fine[:, 1], rtol=0, atol=1e-4)
+    assert not torch.equal(coarse[:, 1], fine[:, 1])
