@@ -105,8 +105,14 @@ def write_json(path: Path, values: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """The JSON values in a file."""
-    return json.loads(path.read_text(encoding="utf-8"))
+    """The JSON values in a file; OSError, with what to do, when it holds something else."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:  # of JSON, or of UTF-8
+        raise OSError(
+            f"expected JSON in {path}, got a damaged file ({error}); remove the folder "
+            f"{path.parent} and run its verb again"
+        ) from None
 
 
 def append_line(path: Path, text: str) -> None:

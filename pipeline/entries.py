@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pushforward import disk
+from pushforward.progress import say
 from pushforward.shelf import MANIFEST, SPEC
 
 
@@ -44,10 +45,15 @@ class Entry:
 
 
 def entries(root: Path) -> Iterator[Entry]:
-    """Every result below a folder, by name, complete or not."""
+    """Every result below a folder, by name, complete or not; a damaged one is only told of."""
     for path in sorted(root.glob(f"*/{SPEC}")):
-        values, seal = disk.read_json(path), path.with_name(MANIFEST)
-        manifest = disk.read_json(seal) if seal.exists() else None
+        seal = path.with_name(MANIFEST)
+        try:
+            values = disk.read_json(path)
+            manifest = disk.read_json(seal) if seal.exists() else None
+        except OSError as error:
+            say(str(error))
+            continue
         yield Entry(path.parent.name, values["kind"], seal.exists(), values["spec"], manifest)
 
 

@@ -16,10 +16,10 @@ import yaml
 
 from pushforward import figures, page
 from pushforward.archive import Archive
+from pushforward.curve import FILE as METRICS
 from pushforward.spec import Training
 from pushforward.study import Study
-
-METRICS, CALIBRATION = "metrics.jsonl", "calibration.json"
+from pushforward.training import CALIBRATION
 
 
 def training(spec: Training, archive: Archive) -> list[str]:

@@ -1,8 +1,8 @@
-"""Folders by name, and the files in them: weights, metrics, reports, small datasets.
+"""Folders by name, and the files in them: weights, metrics, reports.
 
 A result lies in the folder of its spec's name. Files in it are JSON, lines of JSON, text, tensors
-(safetensors: no pickled code runs when they are read) or one small Zarr group; all but appended
-lines are whole or absent (see `disk`).
+(safetensors: no pickled code runs when they are read); all but appended lines are whole or absent
+(see `disk`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import safetensors.torch
-import xarray as xr
 from torch import Tensor
 
 from pushforward import disk
@@ -120,16 +119,6 @@ class Shelf:
     def read_lines(self, spec: Spec | str, filename: str) -> list[dict[str, Any]]:
         """The whole lines of JSON in a file, if any; a line torn by a kill is not one."""
         return [json.loads(line) for line in disk.read_lines(self.folder(spec) / filename)]
-
-    def write_dataset(self, spec: Spec, dataset: xr.Dataset) -> None:
-        """Stores a small dataset of any shape as the result's arrays; one that is there stays."""
-        strings = [name for name, one in dataset.variables.items() if one.dtype.kind == "U"]
-        # fixed-width text has no Zarr v3 type; objects become its variable-length one
-        plain = dataset.assign({name: dataset[name].astype(object) for name in strings})
-        disk.make_folder(
-            self.folder(spec) / DATA,
-            lambda place: plain.to_zarr(place, mode="w", zarr_format=3, consolidated=False),
-        )
 
     def file(self, spec: Spec | str, filename: str) -> Path:
         """The path of a file that is there.

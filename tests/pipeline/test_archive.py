@@ -383,14 +383,13 @@ def test_a_result_of_files_is_sealed_and_verified(archive: Archive):
     result = training(spec())
     archive.create(result)
     archive.write_text(result, "notes.txt", "hello")
-    scores = xr.Dataset({"value": ("score", [1.0, 2.0])}, {"score": ["w1", "mmd"]})
-    archive.write_dataset(result, scores)
     with pytest.raises(LookupError, match=r"is incomplete; run train"):
         archive.open(result)
     archive.seal(result)
-    xr.testing.assert_equal(archive.open(result).load(), scores)
+    with pytest.raises(LookupError, match=r"got files only"):
+        archive.open(result)
     manifest = archive.manifest(result)
-    assert {"notes.txt", "spec.json", "data.zarr/value/zarr.json"} <= manifest["files"].keys()
+    assert {"notes.txt", "spec.json"} <= manifest["files"].keys()
     assert manifest["provenance"]["libraries"]["torch"] == torch.__version__
     assert archive.verify(result) == []
     archive.write_text(result, "notes.txt", "hullo")
@@ -430,3 +429,29 @@ def test_a_sentence_is_not_wrapped_twice(tmp_path: Path):
         raise PermissionError(errno.EACCES, "Permission denied")
     assert isinstance(caught.value, PermissionError)
     assert "choose a folder that can be written" in str(caught.value)
+
+
+def test_a_damaged_result_hides_no_other_and_says_what_to_do(
+    archive: Archive, caplog: pytest.LogCaptureFixture
+):
+    good, bad = spec(), spec(seed=7)
+    for simulation in (good, bad):
+        fill(archive, simulation)
+        archive.seal(simulation)
+    path = archive.folder(bad) / "spec.json"
+    path.write_bytes(path.read_bytes()[:100])
+    with caplog.at_level("INFO", logger="pushforward"):
+        assert [entry.name for entry in archive.search()] == [good.name]
+    assert "got a damaged file" in caplog.text
+    assert f"remove the folder {path.parent}" in caplog.text
+
+
+def test_sealed_tensors_that_changed_are_refused(archive: Archive):
+    result = training(spec())
+    archive.create(result)
+    archive.write_tensors(result, "weights.safetensors", {"w": torch.arange(4.0)}, {})
+    archive.seal(result)
+    archive.read_tensors(result, "weights.safetensors")
+    flip(archive.folder(result) / "weights.safetensors")
+    with pytest.raises(OSError, match="as it was sealed"):
+        archive.read_tensors(result, "weights.safetensors")
