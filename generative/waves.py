@@ -17,13 +17,8 @@ from pushforward.solvers import Grid
 
 def half_plane(grid: Grid) -> Tensor:
     """The integer waves (n, axis) of one half plane, the constant first, no Nyquist waves."""
-    k = torch.stack(torch.broadcast_tensors(*grid.integers()), -1)[grid.resolved()]
-    positive = torch.zeros(len(k), dtype=torch.bool)
-    undecided = torch.ones(len(k), dtype=torch.bool)
-    for component in k.T.flip(0):
-        positive |= undecided & (component > 0)
-        undecided &= component == 0
-    k = k[positive | undecided]
+    k = torch.stack(torch.broadcast_tensors(*grid.integers()), -1)
+    k = k[grid.resolved() & (grid.half_plane() > 0)]
     return torch.tensor(sorted(k.tolist(), key=lambda wave: (sum(n * n for n in wave), wave)))
 
 

@@ -79,6 +79,7 @@ def _sample(generation: Generation, members: range, archive: Archive) -> xr.Data
         steps=generation.steps,
         order=generation.order,
         churn=generation.churn,
+        batch=generation.batch,
     )
     names = generation.channels
     frames = u.unflatten(1, (len(generation.training.frames), len(names)))

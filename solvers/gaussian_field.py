@@ -234,19 +234,9 @@ def white(
     True
     """
     waves = grid.integers(device)
-    sign = _half_plane(waves)
+    sign = grid.half_plane(device)
     g = normals(seed, use, members, [k * sign for k in waves], step)
     # E|g|^2 = 1 is shared by two parts; the constant is real, of variance 1
     g = torch.where(sign > 0, g, g.conj()) * math.sqrt(0.5)
     g[(..., *[0] * grid.ndim)] = g[(..., *[0] * grid.ndim)].real * math.sqrt(2)
     return g * grid.resolved(1.0, device)
-
-
-def _half_plane(waves: Sequence[Tensor]) -> Tensor:
-    """+1 where the last non-zero component of k is positive (or k = 0), -1 elsewhere."""
-    sign = torch.ones_like(torch.broadcast_tensors(*waves)[0])
-    decided = torch.zeros_like(sign, dtype=torch.bool)
-    for k in reversed(waves):
-        sign = torch.where(~decided & (k < 0), -1, sign)
-        decided = decided | (k != 0)
-    return sign

@@ -147,6 +147,17 @@ class Grid:
         inner = (k > 0) & (k < self.shape[-1] // 2)
         return torch.where(inner, 2.0, 1.0).double().expand(self.spectral_shape)
 
+    def half_plane(self, device: torch.device | str = "cpu") -> Tensor:
+        """+1 where the last non-zero component of k is positive (or k = 0), else -1, int64.
+
+        Of every two waves k and -k one is positive: it names both, since u_{-k} = conj(u_k).
+        """
+        waves = torch.broadcast_tensors(*self.integers(device))
+        sign = torch.zeros_like(waves[0])
+        for k in reversed(waves):
+            sign = torch.where(sign == 0, torch.sign(k), sign)
+        return torch.where(sign == 0, 1, sign)
+
     def fft(self, u: Float[Tensor, ...]) -> Complex[Tensor, ...]:
         """The coefficients of real fields, over the last `ndim` axes.
 

@@ -113,14 +113,19 @@ def test_untrained_network_is_the_wiener_filter_exactly(grid: Grid, channels: in
     torch.testing.assert_close(neural(xi, log_snr), wiener, rtol=1e-5, atol=1e-6)
 
 
-def test_network_gives_nothing_to_dropped_coefficients() -> None:
-    grid = Grid((16, 16))
-    basis = FourierBasis.fit(skewed(grid, 40, 2), grid)
-    neural = NeuralDenoiser(basis, width=6, modes=3, layers=1)
+def disturb(neural: NeuralDenoiser) -> None:
+    """Moves a network off its zero start."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         for parameter in neural.parameters():
             parameter.data += 0.1 * torch.randn_like(parameter)
+
+
+def test_network_gives_nothing_to_dropped_coefficients() -> None:
+    grid = Grid((16, 16))
+    basis = FourierBasis.fit(skewed(grid, 40, 2), grid)
+    neural = NeuralDenoiser(basis, width=6, modes=3, layers=1)
+    disturb(neural)
     y = basis.noise(0, Use.PRIOR, range(4))
     log_snr = torch.tensor([-3.0, 0.0, 2.0, 9.0])[:, None, None].expand_as(y)
     answer = neural.correction(y, log_snr)
@@ -135,10 +140,7 @@ def test_network_commutes_with_translations() -> None:
     grid = Grid((16, 16))
     basis = FourierBasis.fit(skewed(grid, 40), grid)
     neural = NeuralDenoiser(basis, width=6, modes=3, layers=1)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        for parameter in neural.parameters():
-            parameter.data += 0.1 * torch.randn_like(parameter)
+    disturb(neural)
     y = basis.noise(0, Use.PRIOR, range(3))
     size = neural.grids[-1].shape
     shift = torch.tensor([[1 / size[0], 3 / size[1]]] * 3)  # whole points of the network's grid

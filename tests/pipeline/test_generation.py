@@ -63,7 +63,7 @@ def test_stacked_channels_become_variables_in_time(archive: Archive, numbers: Nu
         assert generation.training.stack[channel] == ((0, -1)[frame], name)
         value = float(dataset[name][6, frame, 0, 0])
         assert value == pytest.approx(600 + 10 * channel + 3.004, abs=1e-4)
-    options = {"seed": 3, "steps": 7, "order": 1, "churn": 0.5}
+    options = {"seed": 3, "steps": 7, "order": 1, "churn": 0.5, "batch": 4}
     assert numbers.calls == [(range(n, min(n + 4, 10)), options) for n in (0, 4, 8)]
 
 
