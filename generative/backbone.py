@@ -1,187 +1,114 @@
-r"""Fourier neural operators: networks that act on functions, not on pixels.
+"""A backbone: the network inside a denoiser, as plain numbers.
 
-A spectral convolution multiplies the coefficients of waves |k_i| <= modes by a learnt matrix
-across channels and drops the rest,
+All three kinds act on fields (batch, channel, *grid) of any grid and hear a condition vector in
+every block (FiLM); their weights do not depend on the grid, and they return exactly zero until
+they are trained.
 
-    (K h)_k = R_k h_k,        h_k the coefficients of `Grid.fft`,
+    fno    Fourier layers at the grid's resolution: the same operator on every grid (see `fno`)
+    uno    Fourier layers around a U of resolutions: large scales deeper, cheaper (see `uno`)
+    unet   convolutions of three points and attention: for pixels and images (see `unet`)
 
-so it is the same operator on every grid that resolves those waves: for a band-limited field its
-output on M points is the output on N points, interpolated. R is kept for the half space k_1 >= 0;
-where k_1 = 0 holds both k and -k, their matrices act as (R_k + conj R_{-k}) / 2, so that outputs
-are real. R is stored as real numbers, one matrix per wave contiguous (mode-major), and applied as
-one batched real product. Few waves are kept, so the transforms are truncated ones, matrix products
-over each axis, without the FFT's copies of full size.
-
-Between spectral convolutions stand pointwise layers, modulated (FiLM) by an embedding of the noise
-levels. The last layer starts at zero, so an untrained network is the zero operator.
-
-    Li et al., Fourier neural operator (2021), arXiv:2010.08895
-    Perez et al., FiLM (2018), arXiv:1709.07871
+With `alias_free` an FNO or UNO is one operator on all grids to rounding: it works with the waves
+|k_i| <= 2 modes, on points of its own, and answers linearly to what lies beyond (see `band`).
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from functools import lru_cache
+from dataclasses import dataclass
+from typing import Literal
 
-import torch
-from jaxtyping import Float
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import nn
 
+from pushforward.generative.band import BandLimited
+from pushforward.generative.fno import FNO
+from pushforward.generative.unet import UNet
+from pushforward.generative.uno import UNO
 
-@lru_cache(maxsize=64)
-def _waves(n: int, modes: int, half: bool, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """cos and sin (2, k, n) of the kept waves at n points: k = 0..modes, or -modes..modes."""
-    with torch.inference_mode(False):  # what is remembered must serve training, too
-        first = 0 if half else -modes
-        k = torch.arange(first, modes + 1, dtype=torch.float64, device=device)
-        points = torch.arange(n, dtype=torch.float64, device=device)
-        phase = 2 * math.pi / n * torch.outer(k, points)
-        return torch.stack([phase.cos(), phase.sin()]).to(dtype)
+REACH = 2  # waves of an alias-free network per convolved one: what a product of two of them makes
 
 
-def _forward(h: Tensor, modes: Sequence[int]) -> Tensor:
-    """Coefficients (b, c, k_1, ..., k_d, re/im) of fields: k_1 >= 0, the rest signed."""
-    n, axes = h.shape[2], h.ndim - 2
-    cos, sin = _waves(n, modes[0], True, h.dtype, h.device)
-    first = torch.stack([cos, -sin], 1).flatten(0, 1) / n  # rows (k, re/im)
-    z = (
-        (first @ h.reshape(*h.shape[:3], -1))
-        .unflatten(2, (-1, 2))
-        .reshape(*h.shape[:2], -1, 2, *h.shape[3:])
-    )
-    for axis in range(1, axes):  # here z is (b, c, k_1.., re/im, n_axis, ...)
-        n = h.shape[2 + axis]
-        cos, sin = _waves(n, modes[axis], False, h.dtype, h.device)
-        turn = torch.stack([torch.stack([cos, -sin]), torch.stack([sin, cos])]) / n
-        # (in, out, k, n) -> (n and in, k and out)
-        matrix = turn.permute(0, 3, 2, 1).flatten(2).flatten(0, 1)
-        z = z.movedim(2 + axis + 1, -1).movedim(2 + axis, -2)
-        z = (z.flatten(-2) @ matrix).unflatten(-1, (-1, 2)).movedim((-2, -1), (2 + axis, 3 + axis))
-    return z
+@dataclass(frozen=True)
+class Backbone:
+    """The kind and size of a network.
 
+    `width` is the number of channels (at full resolution), `modes` that of the waves convolved
+    along each axis (unused by `unet`), `layers` that of the Fourier layers (`fno`) or of the
+    resolutions (`uno`, `unet`).
 
-def _backward(z: Tensor, shape: Sequence[int]) -> Tensor:
-    """The real fields (b, c, *shape) of coefficients as `_forward` gives them."""
-    for axis in range(len(shape) - 1, 0, -1):
-        n, k = shape[axis], z.shape[2 + axis]
-        cos, sin = _waves(n, (k - 1) // 2, False, z.dtype, z.device)
-        turn = torch.stack([torch.stack([cos, sin]), torch.stack([-sin, cos])])  # in, out, k, n
-        matrix = turn.permute(2, 0, 1, 3).flatten(2).flatten(0, 1)
-        z = z.movedim((2 + axis, 3 + axis), (-2, -1))
-        z = (z.flatten(-2) @ matrix).unflatten(-1, (2, -1)).movedim((-2, -1), (2 + axis, 3 + axis))
-    n, k = shape[0], z.shape[2]
-    cos, sin = _waves(n, k - 1, True, z.dtype, z.device)
-    count = torch.full((k, 1), 2.0, dtype=z.dtype, device=z.device)
-    count[0] = 1
-    last = torch.stack([cos * count, -sin * count], 1).flatten(0, 1).T.contiguous()
-    return (last @ z.reshape(*z.shape[:2], 2 * k, -1)).reshape(*z.shape[:2], *shape)
+    Raises ValueError for an unknown kind, for numbers below 1, and for an alias-free `unet`.
 
-
-class SpectralConv(nn.Module):
-    """A learnt multiplier on the waves |k_i| <= modes, (batch, in, *grid) -> (batch, out, *grid).
-
-    On a grid too coarse for `modes` the waves it resolves are used.
-
-    >>> layer = SpectralConv(1, 2, modes=3, ndim=2)
-    >>> layer(torch.randn(4, 1, 16, 12)).shape
-    torch.Size([4, 2, 16, 12])
+    >>> Backbone(kind="uno", width=16).layers
+    4
     """
 
-    def __init__(self, channels_in: int, channels_out: int, modes: int, ndim: int) -> None:
-        super().__init__()
-        self.modes, self.ndim = modes, ndim
-        box = (modes + 1, *[2 * modes + 1] * (ndim - 1))
-        scale = 1 / math.sqrt(2 * channels_in)
-        self.weight = nn.Parameter(scale * torch.randn(*box, channels_in, channels_out, 2))
+    kind: Literal["fno", "uno", "unet"] = "fno"
+    width: int = 32
+    modes: int = 12
+    layers: int = 4
+    alias_free: bool = False
 
-    def forward(self, h: Float[Tensor, "b i ..."]) -> Float[Tensor, "b o ..."]:
-        kept = [min(self.modes, (n - 1) // 2) for n in h.shape[2:]]
-        z = _forward(h, kept)  # (b, i, *box, 2)
-        box = z.shape[2:-1]
-        major = z.flatten(2, -2).permute(2, 0, 3, 1).flatten(2)  # (wave, b, re/im x i)
-        re, im = self._matrices(kept).unbind(-1)
-        block = torch.cat([torch.cat([re, im], 2), torch.cat([-im, re], 2)], 1)
-        out = torch.bmm(major, block).unflatten(2, (2, -1)).permute(1, 3, 0, 2)
-        return _backward(out.unflatten(2, box).contiguous(), h.shape[2:])
+    def __post_init__(self) -> None:
+        if self.kind not in ("fno", "uno", "unet"):
+            raise ValueError(
+                f"expected a backbone of kind 'fno', 'uno' or 'unet', got {self.kind!r}; "
+                "choose one of them"
+            )
+        for name in ("width", "modes", "layers"):
+            if getattr(self, name) < 1:
+                raise ValueError(
+                    f"expected a backbone's {name} to be at least 1, got {getattr(self, name)}; "
+                    "choose a positive number"
+                )
+        if self.alias_free and self.kind == "unet":
+            raise ValueError(
+                "expected alias_free false for kind 'unet', got true; its convolutions count "
+                "points, so choose 'fno' or 'uno' for one operator on all grids"
+            )
 
-    def _matrices(self, kept: Sequence[int]) -> Tensor:
-        """The weights (wave, in, out, 2) of the waves that a grid resolves."""
-        weight = self.weight[: kept[0] + 1]
-        for axis, m in enumerate(kept[1:], start=1):
-            weight = weight.narrow(axis, self.modes - m, 2 * m + 1)
-        return weight.flatten(0, self.ndim - 1)
-
-
-class Pointwise(nn.Module):
-    """A linear layer across channels at every point, (batch, in, *grid) -> (batch, out, *grid)."""
-
-    def __init__(self, channels_in: int, channels_out: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.randn(channels_out, channels_in) / math.sqrt(channels_in))
-        self.bias = nn.Parameter(torch.zeros(channels_out, 1))
-
-    def forward(self, h: Float[Tensor, "b i ..."]) -> Float[Tensor, "b o ..."]:
-        weight = self.weight.expand(len(h), -1, -1)
-        return torch.baddbmm(self.bias, weight, h.flatten(2)).unflatten(2, h.shape[2:])
-
-
-class Block(nn.Module):
-    """h + W_2 silu(FiLM(K h + W_1 h)): one residual Fourier layer."""
-
-    def __init__(self, width: int, modes: int, ndim: int, embedding: int) -> None:
-        super().__init__()
-        self.spectral = SpectralConv(width, width, modes, ndim)
-        self.local = nn.Parameter(torch.randn(width, width) / math.sqrt(width))
-        self.mix = nn.Parameter(torch.randn(width, width) / math.sqrt(width))
-        self.film = nn.Linear(embedding, 2 * width)
-
-    def forward(self, h: Float[Tensor, "b c ..."], embedding: Float[Tensor, "b e"]) -> Tensor:
-        batch, flat = len(h), h.flatten(2)
-        scale, shift = self.film(embedding)[..., None].chunk(2, 1)
-        middle = torch.baddbmm(self.spectral(h).flatten(2), self.local.expand(batch, -1, -1), flat)
-        active = F.silu(torch.addcmul(shift, middle, 1 + scale))
-        return torch.baddbmm(flat, self.mix.expand(batch, -1, -1), active).view_as(h)
-
-
-class FNO(nn.Module):
-    """A Fourier neural operator conditioned on a vector, on any grid of `ndim` axes.
-
-    (batch, channels_in, *grid), (batch, condition) -> (batch, channels_out, *grid). It returns
-    exactly zero until it is trained.
-
-    >>> network = FNO(2, 1, condition=5, width=8, modes=4, layers=2, ndim=2)
-    >>> network(torch.randn(3, 2, 16, 16), torch.randn(3, 5)).abs().max().item()
-    0.0
-    """
-
-    def __init__(
+    def build(
         self,
         channels_in: int,
         channels_out: int,
         *,
         condition: int,
-        width: int,
-        modes: int,
-        layers: int,
         ndim: int,
-    ) -> None:
-        super().__init__()
-        embedding = 4 * width
-        self.embed = nn.Sequential(
-            nn.Linear(condition, embedding), nn.SiLU(), nn.Linear(embedding, embedding), nn.SiLU()
-        )
-        self.lift = Pointwise(channels_in, width)
-        self.blocks = nn.ModuleList(Block(width, modes, ndim, embedding) for _ in range(layers))
-        self.head = Pointwise(width, width)
-        self.project = Pointwise(width, channels_out)
-        nn.init.zeros_(self.project.weight)
+        periodic: bool = True,
+    ) -> nn.Module:
+        """A network (batch, channels_in, *grid), (batch, condition) -> (batch, channels_out,
+        *grid) on any grid of `ndim` axes, zero until trained; its weights are drawn from torch's
+        generator.
 
-    def forward(self, u: Float[Tensor, "b i ..."], condition: Float[Tensor, "b k"]) -> Tensor:
-        embedding = self.embed(condition)
-        h = self.lift(u)
-        for block in self.blocks:
-            h = block(h, embedding)
-        return self.project(F.silu(self.head(h)))
+        `periodic` false puts reflecting walls around the box instead of joining its ends.
+
+        >>> import torch
+        >>> network = Backbone(width=8, modes=3, layers=1).build(2, 1, condition=3, ndim=2)
+        >>> network(torch.ones(4, 2, 9, 16), torch.ones(4, 3)).shape
+        torch.Size([4, 1, 9, 16])
+        """
+        if min(channels_in, channels_out, condition) < 1 or not 1 <= ndim <= 3:
+            raise ValueError(
+                "expected at least one channel in, one out and one condition, on 1 to 3 axes, got "
+                f"{channels_in}, {channels_out}, {condition} on {ndim}; change the one that is off"
+            )
+        size = {"condition": condition, "width": self.width, "layers": self.layers}
+        if self.kind == "unet":
+            return UNet(channels_in, channels_out, **size, ndim=ndim, periodic=periodic)
+        network = {"fno": FNO, "uno": UNO}[self.kind](
+            channels_in,
+            channels_out,
+            **size,
+            modes=self.modes,
+            ndim=ndim,
+            periodic=periodic,
+            alias_free=self.alias_free,
+        )
+        if not self.alias_free:
+            return network
+        return BandLimited(
+            network,
+            channels_in,
+            channels_out,
+            condition=condition,
+            band=REACH * self.modes,
+            periodic=periodic,
+        )

@@ -1,114 +1,136 @@
-r"""The orthonormal basis in which a field is whitened: cosines and sines of a periodic box.
+r"""Orthonormal bases in which fields are whitened: what all of them share.
 
-A field u (channel, *grid) becomes real coefficients x (channel, M), in pairs per wave k of a half
-plane: sqrt(2) Re u_k and sqrt(2) Im u_k are orthonormal in L^2(dx / V). Then the mean m is
-subtracted and the channels of each wave are whitened by the inverse Cholesky factor of their
-covariance, averaged over shells of |k|:
+A field u (channel, *grid) has coefficients z_k = <u, e_k> in functions e_k that are orthonormal in
+L^2(dx / V), so that the sum of z_k^2 is the mean square of u on every grid. The mean m is
+subtracted and the channels are whitened by a Cholesky factor that the coefficients of a *shell*
+share (see `whitening`),
 
-    x_k = L_k^{-1} (u_k - m_k),    L_k L_k^T = E (u_k - m_k)(u_k - m_k)^T over the shell,
+    x_k = L_k^{-1} (z_k - m_k),        L_k L_k^T = E (z_k - m_k)(z_k - m_k)^T over the shell,
 
-so that E x_k^2 = 1 for every coefficient, whatever the resolution. The squared diagonal of L is
-the *reference variance* c_k (of a channel given the ones before it); waves whose variance lies
-below `floor` times the largest (those a dealiased solver has cut, say) are dropped: they are
-absent from the loss and zero in every sample.
+so that E x_k^2 = 1, whatever the resolution. The squared diagonal of L is the variance v_k (of a
+channel given the ones before it). Coefficients whose variance lies below `floor` times the largest
+are dropped: absent from the loss, zero in every sample. In data units
 
-The basis knows no grid spacing: it analyses fields given on any grid that resolves it, and
-synthesises on any grid at all, dropping what a coarser one cannot show.
+    log |d x / d z| = -sum_k log L_kk        over the kept ones.
+
+A basis says which functions e_k are (`read`, `place`), what a path orders them by (`modes`), what
+a network is told about them (`bands`) and what they are on another grid of the box.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from pushforward.generative.waves import (
-    coefficients,
-    flat_index,
-    half_plane,
-    pair_weight,
-    smooth_size,
-)
-from pushforward.generative.whitening import factors, inverse_factors, live_waves
-from pushforward.solvers import Grid, Use, diagnostics, normals
+from pushforward.generative.addresses import draw
+from pushforward.generative.modes import Modes
+from pushforward.solvers import Grid, Use
 
-CHANNEL_STRIDE = 1 << 16  # wave numbers stay below it, so channel and wave share one address word
+SHARED = ("mean", "mask", "shell", "factor", "inverse")
 
 
-class FourierBasis(nn.Module):
-    """Whitened Fourier coefficients of fields with C channels, with fitted mean and spectrum.
+class Basis(nn.Module, ABC):
+    """Whitened coefficients of fields with C channels; build one with `fit`.
 
-    Buffers: `waves` (n, axis) integer wave numbers of a half plane; `mean`, `mask` (C, M);
-    `factor`, `inverse` (shell, C, C); `shell` (M,), M = 2 n. Build one with `fit`.
+    Attributes: `grid` (fitted on). Buffers: `mean`, `mask` (C, M); `shell` (M,); `factor`,
+    `inverse` (shell, C, C); those named in `own`. `Basis(grid, state_dict)` restores one.
+
+    >>> from pushforward.generative.bases import BASES
+    >>> [kind for kind, basis in BASES.items() if basis.localised]
+    ['haar', 'pixel']
     """
 
-    waves: Tensor
-    shell: Tensor
+    kind: ClassVar[str]
+    bands: ClassVar[int]  # what a network is conditioned on, the same number on every grid
+    localised: ClassVar[bool]  # whether a coefficient has a place: `spread` shows it
+    translates: ClassVar[bool]  # whether `translate` moves fields
+    own: ClassVar[tuple[str, ...]]
+
     mean: Tensor
     mask: Tensor
+    shell: Tensor
     factor: Tensor
     inverse: Tensor
 
-    def __init__(self, extent: Sequence[float], tensors: dict[str, Tensor]) -> None:
+    def __init__(self, grid: Grid, tensors: dict[str, Tensor]) -> None:
         super().__init__()
-        self.extent = tuple(extent)
-        for name in ("waves", "shell", "mean", "mask", "factor", "inverse"):
+        self.grid = grid
+        for name in (*SHARED, *self.own):
             self.register_buffer(name, tensors[name])
-        self._slots: dict[tuple, tuple[Tensor, Tensor, Tensor, Tensor]] = {}
+        self._memory: dict[tuple, Any] = {}
 
     @classmethod
+    @abstractmethod
     def fit(
         cls, fields: Float[Tensor, "n channel ..."], grid: Grid, *, floor: float = 1e-11
-    ) -> FourierBasis:
-        """The basis fitted to fields: mean, shell-averaged covariance across channels, kept waves.
+    ) -> Basis:
+        """The basis fitted to fields: mean, covariance across channels, kept coefficients.
 
-        `floor` is the smallest variance kept, relative to the largest of its channel. The mean
-        keeps only coefficients more than six standard errors from 0, so that noise is not learnt.
+        `floor` is the smallest variance kept, relative to the largest of its channel.
 
         Raises ValueError for fewer than two fields, non-finite or constant ones.
-
-        >>> from pushforward.solvers import GaussianField
-        >>> u = GaussianField.matern(3.0, 0.5, cutoff=5).sample(range(64), Grid((16, 16)))[:, None]
-        >>> basis = FourierBasis.fit(u, Grid((16, 16)))
-        >>> x = basis.analyse(u, Grid((16, 16)))
-        >>> torch.allclose(basis.synthesise(x, Grid((16, 16))), u, atol=1e-10)
-        True
         """
-        if len(fields) < 2 or not torch.isfinite(fields).all():
-            raise ValueError(
-                f"expected at least 2 finite fields to fit a basis, got {len(fields)} with "
-                f"{int((~torch.isfinite(fields)).sum())} non-finite values; remove those members"
-            )
-        waves = half_plane(grid)
-        shell = diagnostics.shells(grid).flatten()[flat_index(waves, grid)]
-        raw = coefficients(fields.double(), grid, waves)
-        mean = raw.mean(0)
-        error = raw.std(0) / math.sqrt(len(raw))
-        strong = mean.square() > floor * raw.square().mean(0).amax(-1, keepdim=True)
-        mean = torch.where(strong & (mean.abs() > 6 * error), mean, 0.0)
-        pair_shell = shell.repeat_interleave(2)
-        live = live_waves(raw - mean, pair_shell)
-        live[1::2] &= (waves != 0).any(1)  # the constant wave has no imaginary part
-        factor = factors(raw - mean, pair_shell, live, floor)
-        kept = (factor.diagonal(dim1=-2, dim2=-1)[pair_shell].T > 0) & live  # (C, M)
-        used = (kept.any(0) | (mean != 0).any(0)).view(-1, 2).any(1)
-        if not kept.any():
-            raise ValueError("expected fields that vary, got constant ones; check the simulation")
-        columns = used.repeat_interleave(2)
-        return cls(
-            grid.extent,
-            {
-                "waves": waves[used],
-                "shell": pair_shell[columns],
-                "mean": mean[:, columns],
-                "mask": kept[:, columns],
-                "factor": factor,
-                "inverse": inverse_factors(factor),
-            },
-        )
+
+    @abstractmethod
+    def read(
+        self, fields: Float[Tensor, "... channel *grid"], grid: Grid
+    ) -> Float[Tensor, "... channel mode"]:
+        """The plain orthonormal coefficients of fields; undoes `place`."""
+
+    @abstractmethod
+    def place(
+        self, raw: Float[Tensor, "... channel mode"], grid: Grid
+    ) -> Float[Tensor, "... channel *grid"]:
+        """The fields of plain coefficients: nothing added, nothing whitened."""
+
+    @property
+    @abstractmethod
+    def modes(self) -> Modes:
+        """What a path orders the coefficients by."""
+
+    @property
+    @abstractmethod
+    def band(self) -> Int[Tensor, " mode"]:
+        """The band of every coefficient, below `bands`."""
+
+    @abstractmethod
+    def held(self, grid: Grid) -> Bool[Tensor, " mode"]:
+        """Which coefficients a grid resolves."""
+
+    @abstractmethod
+    def working_grids(self, oversampling: float = 1.0) -> list[Grid]:
+        """Grids for a network to see the fields on, coarse to fine; the last one holds all."""
+
+    @abstractmethod
+    def spread(
+        self, values: Float[Tensor, "... channel mode"], grid: Grid
+    ) -> Float[Tensor, "... channel *grid"]:
+        """A value per coefficient as a map over space, for a localised basis."""
+
+    @abstractmethod
+    def translate(
+        self, x: Float[Tensor, "n channel mode"], shift: Float[Tensor, "n axis"]
+    ) -> Float[Tensor, "n channel mode"]:
+        """The coefficients of fields moved by `shift`, in fractions of the box (mean left out)."""
+
+    @abstractmethod
+    def extend(self, grid: Grid, *, floor: float = 1e-11) -> Basis:
+        """The basis on a finer grid of the same box, the spectrum continued; old ones come first.
+
+        Raises ValueError for a grid that is not finer, and where nothing can be continued.
+        """
+
+    @abstractmethod
+    def addresses(self) -> tuple[Int[Tensor, "address word"], Int[Tensor, " mode"] | None]:
+        """The addresses of the coefficients' noise, two normals each, and where to pick them.
+
+        None if the coefficients are the normals in their order.
+        """
 
     @property
     def channels(self) -> int:
@@ -116,31 +138,48 @@ class FourierBasis(nn.Module):
         return self.mean.shape[0]
 
     @property
-    def homogeneous(self) -> bool:
-        """Whether the mean is the same everywhere, as that of translation-invariant laws is."""
-        varies = (self.waves != 0).any(1).repeat_interleave(2)
-        return not bool((self.mean[:, varies] != 0).any())
+    def extent(self) -> tuple[float, ...]:
+        """The side lengths of the box."""
+        return self.grid.extent
 
     @property
     def shells(self) -> int:
-        """The number of shells that the kept waves fall into, counted from 0."""
+        """The number of shells that the coefficients fall into, counted from 0."""
         return int(self.shell.max()) + 1
 
     @property
+    def dimensions(self) -> int:
+        """The number of kept coefficients, over all channels."""
+        return int(self.mask.sum())
+
+    @property
+    def log_det(self) -> float:
+        """log |d x / d z| of the kept coefficients, z the plain ones of `read`."""
+        diagonal = self.inverse.diagonal(dim1=-2, dim2=-1)[self.shell].T
+        return float(diagonal[self.mask].log().sum())
+
+    @property
+    def homogeneous(self) -> bool:
+        """Whether the mean is the same everywhere, as that of translation-invariant laws is."""
+        mean = self.place(self.mean, self.grid).flatten(1)
+        size = mean.abs().amax(1)
+        return bool((mean.amax(1) - mean.amin(1) <= 1e-9 * size).all())
+
+    @property
     def log_variance(self) -> Float[Tensor, "channel mode"]:
-        """log c_k, the largest 0; dropped coefficients hold the smallest kept one."""
-        c = 2 * torch.log(self.factor.diagonal(dim1=-2, dim2=-1)[self.shell].T.clamp_min(1e-300))
-        c = c - self.scale.log()[:, None] * 2
-        lowest = c[self.mask].min()
-        return torch.where(self.mask, c, lowest) - c[self.mask].max()
+        """log v_k, for channels of unit variance at a point; dropped ones hold the smallest kept.
+
+        A channel's v_k sum to 1, less what the channels before it explain.
+        """
+        v = 2 * torch.log(self.factor.diagonal(dim1=-2, dim2=-1)[self.shell].T.clamp_min(1e-300))
+        v = v - self.scale.log()[:, None] * 2
+        return torch.where(self.mask, v, v[self.mask].min())
 
     @property
     def scale(self) -> Float[Tensor, " channel"]:
         """The standard deviation of each channel at a point."""
         covariance = (self.factor @ self.factor.mT).diagonal(dim1=-2, dim2=-1)[self.shell].T
-        real = torch.ones_like(self.mask)
-        real[:, 1::2] &= (self.waves != 0).any(1)
-        return (covariance * real).sum(1).sqrt()
+        return (covariance * self.mask.any(0)).sum(1).sqrt()
 
     def analyse(
         self, fields: Float[Tensor, "... channel *grid"], grid: Grid
@@ -153,43 +192,16 @@ class FourierBasis(nn.Module):
     def synthesise(
         self, x: Float[Tensor, "... channel mode"], grid: Grid
     ) -> Float[Tensor, "... channel *grid"]:
-        """The fields of whitened coefficients, on any grid of the box."""
+        """The fields of whitened coefficients, on any grid that the basis has."""
         return self.place(self._mix(x * self.mask.to(x), self.factor) + self.mean.to(x), grid)
-
-    def place(
-        self, raw: Float[Tensor, "... channel mode"], grid: Grid
-    ) -> Float[Tensor, "... channel *grid"]:
-        """The fields of plain coefficients (nothing added, nothing whitened), on any grid."""
-        index, mirror, shown, mirrored = self._slot(grid)
-        z = torch.view_as_complex(raw.unflatten(-1, (-1, 2)).contiguous()) * self._weight(raw)
-        u_hat = z.new_zeros((*z.shape[:-1], math.prod(grid.spectral_shape)))
-        u_hat = u_hat.index_copy(-1, index, z[..., shown])
-        u_hat = u_hat.index_copy(-1, mirror, z[..., mirrored].conj())
-        return grid.ifft(u_hat.unflatten(-1, grid.spectral_shape))
-
-    def read(
-        self, fields: Float[Tensor, "... channel *grid"], grid: Grid
-    ) -> Float[Tensor, "... channel mode"]:
-        """The plain coefficients of fields; undoes `place`."""
-        return coefficients(fields, grid, self.waves, self._slot(grid))
 
     def noise(
         self, seed: int, use: Use, members: Sequence[int], step: int = 0
     ) -> Float[Tensor, "member channel mode"]:
-        """Standard normals addressed by (seed, member, channel, wave), float32; 0 if dropped."""
-        channel = torch.arange(self.channels, device=self.waves.device)[:, None] * CHANNEL_STRIDE
-        waves = [self.waves[:, 0] + channel, *(k[None] for k in self.waves.T[1:])]
-        g = torch.view_as_real(normals(seed, use, members, waves, step)).flatten(-2)
+        """Standard normals addressed by (seed, member, channel, mode), float32; 0 if dropped."""
+        words, pick = self._remember(("addresses",), self.addresses)
+        g = draw(words, pick, self.channels, seed, use, members, step)
         return (g * self.mask).float()
-
-    def translate(
-        self, x: Float[Tensor, "n channel mode"], shift: Float[Tensor, "n axis"]
-    ) -> Float[Tensor, "n channel mode"]:
-        """The coefficients of fields moved by `shift`, in fractions of the box (mean left out)."""
-        angle = -2 * math.pi * shift.to(x) @ self.waves.T.to(x)
-        turn = torch.polar(torch.ones_like(angle), angle)[:, None]
-        z = torch.view_as_complex(x.unflatten(-1, (-1, 2)).contiguous())
-        return torch.view_as_real(z * turn).flatten(-2)
 
     def shell_sum(self, values: Float[Tensor, "... mode"]) -> Float[Tensor, "... shell"]:
         """Sums over the coefficients of each shell."""
@@ -197,32 +209,19 @@ class FourierBasis(nn.Module):
         return out.index_add(-1, self.shell, values)
 
     def shell_mean(self, values: Float[Tensor, "... mode"]) -> Float[Tensor, "... shell"]:
-        """Means over the coefficients of each shell; shells without waves give 0."""
+        """Means over the coefficients of each shell; shells without any give 0."""
         count = torch.bincount(self.shell, minlength=self.shells).clamp_min(1).to(values)
         return self.shell_sum(values) / count
 
-    def working_grids(self, oversampling: float = 1.0) -> list[Grid]:
-        """Grids for a network to see the waves on, coarse to fine; the last one holds all of them.
+    def band_mean(self, values: Float[Tensor, "... mode"]) -> Float[Tensor, "... band"]:
+        """Means over the coefficients of each band that some channel keeps; without any, 0."""
+        return values @ self._remember(("bands", values.dtype), self._averages).to(values)
 
-        Each is the smallest that holds half, three quarters or all of the largest wave numbers;
-        sizes are even, with no prime factor beyond 5.
-
-        >>> from pushforward.solvers import GaussianField
-        >>> u = GaussianField.matern(3.0, 0.5, cutoff=9).sample(range(64), Grid((32, 32)))[:, None]
-        >>> [grid.shape[0] for grid in FourierBasis.fit(u, Grid((32, 32))).working_grids()]
-        [12, 16, 20]
-        """
-        band = self.waves.abs().amax(0).tolist()
-        shapes = {
-            tuple(smooth_size(oversampling * 2 * math.ceil(share * k) + 1) for k in band)
-            for share in (1 / 2, 3 / 4, 1)
-        }
-        return [Grid(shape, self.extent) for shape in sorted(shapes)]
-
-    def held(self, grid: Grid) -> Tensor:
-        """Which waves (n,) a grid resolves."""
-        half = torch.tensor([n / 2 for n in grid.shape], device=self.waves.device)
-        return (self.waves.abs() < half).all(1)
+    def _averages(self) -> Tensor:
+        """The matrix (M, bands) that averages over bands."""
+        member = nn.functional.one_hot(self.band, self.bands).double()
+        member = member * self.mask.any(0)[:, None]
+        return member / member.sum(0).clamp_min(1)
 
     def _mix(self, x: Tensor, matrices: Tensor) -> Tensor:
         """A C x C matrix per shell applied across channels."""
@@ -231,28 +230,19 @@ class FourierBasis(nn.Module):
             return x * per_mode[:, 0, 0]
         return torch.einsum("mij,...jm->...im", per_mode, x)
 
-    def _weight(self, like: Tensor) -> Tensor:
-        return pair_weight(self.waves).reciprocal().to(like)
-
-    def _slot(self, grid: Grid) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Where the waves lie in a grid's flattened spectrum: index, mirror and their selections.
-
-        Waves with a vanishing last component need their conjugate stored beside them.
-        """
-        if grid.extent != self.extent:
-            raise ValueError(
-                f"expected a grid of the box {self.extent} the basis was fitted on, "
-                f"got extent {grid.extent}; keep the box and change the number of points"
-            )
-        key = (grid.shape, self.waves.device)
-        if key not in self._slots:
+    def _remember(self, key: tuple, make: Callable[[], Any]) -> Any:
+        """What `make` gives, made once per key and device."""
+        key = (*key, self.mask.device)
+        if key not in self._memory:
             with torch.inference_mode(False):  # what is remembered must serve training, too
-                fits = self.held(grid)
-                twin = fits & (self.waves[:, -1] == 0) & (self.waves != 0).any(1)
-                shown, mirrored = fits.nonzero()[:, 0], twin.nonzero()[:, 0]
-                index, mirror = (
-                    flat_index(self.waves[fits], grid),
-                    flat_index(-self.waves[twin], grid),
-                )
-                self._slots[key] = (index, mirror, shown, mirrored)
-        return self._slots[key]
+                self._memory[key] = make()
+        return self._memory[key]
+
+
+def same_box(basis: Basis, grid: Grid) -> None:
+    """Raises ValueError for a grid of another box."""
+    if grid.extent != basis.extent:
+        raise ValueError(
+            f"expected a grid of the box {basis.extent} the basis was fitted on, "
+            f"got extent {grid.extent}; keep the box and change the number of points"
+        )

@@ -20,9 +20,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pushforward.generative.basis import FourierBasis
+from pushforward.generative.basis import Basis
 from pushforward.generative.denoiser import Denoiser, angle
-from pushforward.generative.path import Path
+from pushforward.generative.path import Levels
 from pushforward.generative.sampler import integrate_path
 
 SEEN = 4.0  # |log snr| beyond which nothing is left to learn about a coefficient
@@ -30,7 +30,7 @@ SEEN = 4.0  # |log snr| beyond which nothing is left to learn about a coefficien
 
 @torch.no_grad()
 def level(
-    denoiser: Denoiser, basis: FourierBasis, path: Path, start: Tensor, *, steps: int, batch: int
+    denoiser: Denoiser, basis: Basis, levels: Levels, start: Tensor, *, steps: int, batch: int
 ) -> Tensor:
     """The log gains (step + 1, channel, shell), cumulative, that keep each shell's power.
 
@@ -38,12 +38,13 @@ def level(
     start, which removes most of the sampling error. The gains are those of the probability flow at
     `steps`; other step counts interpolate them, and churn is served approximately.
 
-    >>> from pushforward.generative.denoiser import GaussianDenoiser
+    >>> from pushforward.generative import FourierBasis, GaussianDenoiser, Path
     >>> from pushforward.solvers import GaussianField, Grid, Use
     >>> u = GaussianField.matern(3.0, 0.5, cutoff=3).sample(range(32), Grid((8, 8)))[:, None]
     >>> basis = FourierBasis.fit(u, Grid((8, 8)))
     >>> start = basis.noise(0, Use.CALIBRATION, range(8))
-    >>> level(GaussianDenoiser(), basis, Path(), start, steps=3, batch=4).abs().max().item()
+    >>> levels = Path().on(basis.modes)
+    >>> level(GaussianDenoiser(), basis, levels, start, steps=3, batch=4).abs().max().item()
     0.0
     """
     origin = basis.shell_mean(start.square().mean(0))
@@ -59,12 +60,11 @@ def level(
         return y * torch.exp(step)[:, basis.shell]
 
     few = _InBatches(denoiser, batch)
-    log_variance = basis.log_variance.float()
-    integrate_path(few, path, log_variance, lambda i: start, steps=steps, watch=watch)
+    integrate_path(few, levels, lambda i: start, steps=steps, watch=watch)
     return log_gain
 
 
-def apply(log_gain: Tensor, basis: FourierBasis, steps: int) -> Callable[[int, Tensor], Tensor]:
+def apply(log_gain: Tensor, basis: Basis, steps: int) -> Callable[[int, Tensor], Tensor]:
     """What a sampler of `steps` steps does to y before step i, and at the end."""
     count = len(log_gain) - 1
     # the state before step i of S is at time 1 - i / (S - 1); the last one is at the end
@@ -82,21 +82,19 @@ def apply(log_gain: Tensor, basis: FourierBasis, steps: int) -> Callable[[int, T
 @torch.no_grad()
 def table(
     denoiser: Denoiser,
-    basis: FourierBasis,
-    path: Path,
-    batches: Iterable[tuple[Tensor, Tensor, Tensor]],
+    basis: Basis,
+    levels: Levels,
+    batches: Iterable[tuple[Tensor, Tensor, Tensor, Tensor]],
     bins: int = 8,
 ) -> dict[str, Any]:
-    """E[D xi] / E x^2 over (x, t, eps), ready for JSON; 1 everywhere for an exact denoiser.
+    """E[D xi] / E x^2 over (x, t, eps, log_snr), ready for JSON; 1 for an exact denoiser.
 
     `log_snr` (bin,) is the clock's level, `ratio` (bin, channel, shell) the ratio, None where the
     shell's own log snr is beyond +-4: there is nothing to learn there.
     """
     shape = (bins, basis.channels, basis.shells)
     found, power = (torch.zeros(shape, device=basis.mask.device) for _ in range(2))
-    log_variance = basis.log_variance.float()
-    for x, t, eps in batches:
-        log_snr = path(t, log_variance)
+    for x, t, eps, log_snr in batches:
         theta = angle(log_snr)
         y = torch.cos(theta) * x + torch.sin(theta) * eps
         correction = denoiser.correction(y, log_snr)
@@ -106,7 +104,7 @@ def table(
         found.index_add_(0, place, basis.shell_sum(estimate * y / torch.cos(theta) * seen))
         power.index_add_(0, place, basis.shell_sum(x.square() * seen))
     ratio = torch.where(power > 0, found / power.clamp_min(1e-30), math.nan)
-    clock = path.clock((torch.arange(bins) + 0.5) / bins, path.span(log_variance))
+    clock = levels.clock((torch.arange(bins) + 0.5) / bins)
     rows = [[[v if v == v else None for v in row] for row in c] for c in ratio.tolist()]
     return {"log_snr": clock.tolist(), "ratio": rows}
 

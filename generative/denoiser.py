@@ -22,15 +22,16 @@ In y the probability flow is a rotation at speed F: dy = -F d theta (see `sample
 from __future__ import annotations
 
 from abc import abstractmethod
+from typing import Any
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 
-from pushforward.generative.backbone import FNO
-from pushforward.generative.basis import FourierBasis
+from pushforward.generative.backbone import Backbone
+from pushforward.generative.basis import Basis
 from pushforward.solvers import Grid
 
+COLOURS = {"white": 0.0, "pink": 0.5, "red": 1.0}  # powers of a coefficient's deviation
 DROWNED = -5.0  # log snr below which a coefficient says nothing about the others
 
 
@@ -64,69 +65,24 @@ class Denoiser(nn.Module):
         return torch.cos(theta) * y + torch.sin(theta) * self.correction(y, log_snr)
 
 
-class GaussianDenoiser(Denoiser):
-    """The exact denoiser of x ~ N(0, diag(variance)).
-
-    >>> exact = GaussianDenoiser(torch.tensor([[4.0]]))
-    >>> xi, log_snr = torch.tensor([[[2.0]]]), torch.zeros(1, 1, 1)
-    >>> round(exact(xi, log_snr).item(), 4)     # 4 / (4 + 1) of it
-    1.6
-    """
-
-    def __init__(self, variance: Float[Tensor, "channel mode"] | float = 1.0) -> None:
-        super().__init__()
-        self.register_buffer("variance", torch.as_tensor(variance))
-
-    variance: Tensor
-
-    def correction(self, y: Tensor, log_snr: Tensor) -> Tensor:
-        theta = angle(log_snr)
-        s, c = torch.sin(theta), torch.cos(theta)
-        return s * c * (self.variance - 1) / (self.variance * c**2 + s**2) * y
-
-
-class MixtureDenoiser(Denoiser):
-    """The exact denoiser of a mixture of N(mean_j, diag(variance_j)), for tests of everything
-    above.
-
-    `weights` (component,), `means` and `variances` (component, channel, mode).
-
-    >>> one = MixtureDenoiser(torch.ones(1), torch.zeros(1, 1, 1), torch.full((1, 1, 1), 4.0))
-    >>> round(one(torch.tensor([[[2.0]]]), torch.zeros(1, 1, 1)).item(), 4)
-    1.6
-    """
-
-    def __init__(self, weights: Tensor, means: Tensor, variances: Tensor) -> None:
-        super().__init__()
-        self.log_weights = torch.log(weights / weights.sum())
-        self.means, self.variances = means, variances
-
-    def correction(self, y: Tensor, log_snr: Tensor) -> Tensor:
-        theta = angle(log_snr)[:, None]
-        s, c, y = torch.sin(theta), torch.cos(theta), y[:, None]
-        spread = self.variances * c**2 + s**2
-        distance = y - c * self.means
-        log_p = self.log_weights - 0.5 * (distance**2 / spread + spread.log()).sum((-1, -2))
-        mean = self.means + c * self.variances / spread * distance
-        x = (torch.softmax(log_p, 1)[..., None, None] * mean).sum(1)
-        theta, y = theta[:, 0], y[:, 0]
-        return (x - torch.cos(theta) * y) / torch.sin(theta).clamp_min(1e-12)
-
-
 class NeuralDenoiser(Denoiser):
-    """F by a neural operator in physical space, on the basis's working grid.
+    """F by a network in physical space, on the basis's working grid.
 
     A field whose spectrum spans many decades has no one natural size, so the network sees each
     channel in four colours: white (y itself), white where it is between signal and noise, red (the
     Wiener estimate, with the data's spectrum) and pink (half-way). It answers in white and pink,
     which are scaled back to coefficients of unit variance. It is conditioned, in every layer, on
-    the mean log snr and on the power of every shell: how energetic a member is decides how it goes
-    on.
+    the mean log snr and on the power of every band of scales: how energetic a member is decides
+    how it goes on. Where coefficients have a place, their log snr is a map that it sees, too.
 
-    >>> from pushforward.solvers import GaussianField
+    The bands are those of the basis's kind, whatever its resolution, so a network's weights serve
+    a basis of any resolution; each has a gain of its own on the answer.
+
+    >>> from pushforward.generative import Backbone, FourierBasis
+    >>> from pushforward.solvers import GaussianField, Grid
     >>> u = GaussianField.matern(3.0, 0.5, cutoff=5).sample(range(64), Grid((16, 16)))[:, None]
     >>> basis = FourierBasis.fit(u, Grid((16, 16)))
-    >>> denoiser = NeuralDenoiser(basis, width=8, modes=4, layers=1)
+    >>> denoiser = NeuralDenoiser(basis, Backbone(width=8, modes=4, layers=1))
     >>> x = basis.analyse(u[:2], Grid((16, 16))).float()
     >>> bool(denoiser.correction(x, torch.zeros_like(x)).abs().max() == 0)    # until it is trained
     True
@@ -135,46 +91,70 @@ class NeuralDenoiser(Denoiser):
     white: Tensor
     pink: Tensor
     red: Tensor
+    size: Tensor
     certainty: Tensor
     from_white: Tensor
     from_pink: Tensor
 
-    def __init__(
-        self,
-        basis: FourierBasis,
-        *,
-        width: int,
-        modes: int,
-        layers: int,
-        oversampling: float = 1.0,
-    ) -> None:
+    def __init__(self, basis: Basis, backbone: Backbone, *, oversampling: float = 1.0) -> None:
         super().__init__()
         self.basis = basis
         self.grids = basis.working_grids(oversampling)
-        self.network = FNO(
-            4 * basis.channels,
+        self.network = backbone.build(
+            (5 if basis.localised else 4) * basis.channels,
             2 * basis.channels,
-            condition=2 * basis.channels * basis.shells,
-            width=width,
-            modes=modes,
-            layers=layers,
+            condition=2 * basis.channels * basis.bands,
             ndim=self.grids[0].ndim,
+            periodic=basis.translates,
         )
-        # 1 / standard deviation of a shell's power of Gaussian y
-        count = basis.shell_sum(basis.mask.float())
+        # 1 / standard deviation of a band's power of Gaussian y
+        count = basis.mask.new_zeros((basis.channels, basis.bands), dtype=torch.float32)
+        count = count.index_add(1, basis.band, basis.mask.float())
         self.register_buffer("certainty", (count / 2).sqrt(), persistent=False)
-        deviation = torch.exp(basis.log_variance / 2)
-        colours = {"white": deviation**0, "pink": deviation**0.5, "red": deviation}
-        for name, colour in colours.items():  # each of unit variance at a point
-            colour = colour * basis.mask
-            norm = colour.square().sum(-1, keepdim=True).sqrt()
-            colour = colour / norm.clamp_min(1e-30)  # a channel may be dropped altogether
-            self.register_buffer(name, colour.float(), persistent=False)
-            if name != "red":
-                back = torch.where(basis.mask, 1 / colour.clamp_min(1e-30), 0.0)
-                self.register_buffer(f"from_{name}", back.float(), persistent=False)
+        self.gain = nn.Parameter(torch.ones(2, basis.channels, basis.bands))
+        self.register_buffer("size", torch.ones(len(COLOURS), basis.channels, 1))
+        shades = self._shades().square().sum(-1, keepdim=True).sqrt()
+        self.size.copy_(shades.clamp_min(1e-30))  # a channel may be dropped altogether
+        self._paint()
+
+    def adopt(self, coarse: NeuralDenoiser) -> None:
+        """Takes over the network of a denoiser of the same channels on a coarser grid.
+
+        Its weights do not depend on the resolution, nor does the size of a wave in each colour: it
+        stays that of the coarse grid. Bands that the coarse grid did not have start at F = 0.
+        Raises ValueError when the networks differ.
+        """
+        ours, theirs = self.network.state_dict(), coarse.network.state_dict()
+        if {k: v.shape for k, v in ours.items()} != {k: v.shape for k, v in theirs.items()}:
+            raise ValueError(
+                "expected a coarse surrogate with the same network and channels, got another; "
+                "give both the same backbone and basis"
+            )
+        self.network.load_state_dict(theirs)
+        self.size.copy_(coarse.size)
+        self.gain.data = torch.where(coarse.certainty > 0, coarse.gain.data, 0.0)
+        self._paint()
+
+    def _shades(self) -> Tensor:
+        """The deviation of a coefficient to the power of each colour, (colour, channel, mode)."""
+        deviation = torch.exp(self.basis.log_variance / 2)
+        shades = torch.stack([deviation**power for power in COLOURS.values()])
+        return shades * self.basis.mask
+
+    def _paint(self) -> None:
+        """What turns coefficients into fields of each colour, of unit variance at a point."""
+        for name, shade in zip(COLOURS, self._shades() / self.size, strict=True):
+            self.register_buffer(name, shade.float(), persistent=False)
+            back = torch.where(self.basis.mask, 1 / shade.clamp_min(1e-30), 0.0)
+            self.register_buffer(f"from_{name}", back.float(), persistent=False)
+
+    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
+        super()._load_from_state_dict(*args, **kwargs)
+        self._paint()  # the sizes may be those of a coarser grid
 
     def correction(self, y: Tensor, log_snr: Tensor) -> Tensor:
+        if len(self.grids) == 1:
+            return self._on(self.grids[0], y, log_snr)
         sizes = self._sizes(log_snr)
         out = torch.zeros_like(y)
         for size in sorted({*sizes.tolist()}):  # members at alike levels share a grid and a batch
@@ -184,19 +164,23 @@ class NeuralDenoiser(Denoiser):
 
     def _sizes(self, log_snr: Tensor) -> Tensor:
         """Per member, which is the smallest grid that holds all waves not drowned."""
-        seen = (log_snr > DROWNED).any(1).view(len(log_snr), -1, 2).any(2)
-        held = torch.stack([self.basis.held(grid) for grid in self.grids])  # (grid, wave)
+        seen = (log_snr > DROWNED).any(1)
+        held = torch.stack([self.basis.held(grid) for grid in self.grids])  # (grid, mode)
         return (seen[:, None] & ~held[:-1]).any(2).sum(1)
 
     def _on(self, grid: Grid, y: Tensor, log_snr: Tensor) -> Tensor:
         """F computed on one grid; 0 for the waves beyond it."""
+        basis = self.basis
         theta = angle(log_snr)
         signal = torch.cos(theta) * y
         between = 2 * torch.sin(2 * theta) * y
         seen = [y * self.white, between * self.white, signal * self.pink, signal * self.red]
-        level = self.basis.shell_mean(log_snr.clamp(-12, 12)) / 8
-        power = (self.basis.shell_mean(y.square()) - 1) * self.certainty
-        condition = torch.cat([level, power.clamp(-6, 6)], 1).flatten(1)
-        answer = self.network(self.basis.place(torch.cat(seen, 1), grid), condition)
-        white, pink = self.basis.read(answer, grid).chunk(2, 1)
-        return white * self.from_white + pink * self.from_pink
+        fields = basis.place(torch.stack(seen, 1), grid).flatten(1, 2)
+        depth = log_snr.clamp(-12, 12) / 8
+        if basis.localised:
+            fields = torch.cat([fields, basis.spread(depth, grid)], 1)
+        power = basis.band_mean(y.square()) - basis.band_mean(basis.mask.to(y))
+        condition = [basis.band_mean(depth), (power * self.certainty).clamp(-6, 6)]
+        answer = self.network(fields, torch.cat(condition, 1).flatten(1))
+        answer = basis.read(answer.unflatten(1, (2, -1)), grid) * self.gain[..., basis.band]
+        return answer[:, 0] * self.from_white + answer[:, 1] * self.from_pink

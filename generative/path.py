@@ -2,23 +2,17 @@ r"""Paths: the log signal-to-noise ratio of every coefficient as a function of t
 
 At time t in [0, 1] a whitened coefficient is seen through noise,
 xi_k = x_k + N(0, e^{-lambda_k(t)}), from clean (t = 0) to noise (t = 1). A path is a common clock
-plus the *hierarchy* of scales,
+(see `clock`) and what sets the coefficients apart (see `ordering`),
 
-    lambda_k(t) = Lambda(t) + a (log c_k - max log c),
+    lambda_k(t) = Lambda(t) + log v_k - log c_k - sum a l_k - |k|^2 s(t)^2,
 
-c the reference variance and `a` GUD's exponent: with a = 1 all coefficients carry the same signal
-to noise in data units (standard diffusion: small scales drown first, the large ones are made
-first); with a = 0 all whitened coefficients carry the same (small and large scales at once). The
-clock runs from Lambda(0), where the weakest coefficient reaches `highest`, down to
-Lambda(1) = `lowest`:
+v the data's spectrum, c the noise's, a the strengths of the orders l, and s DDO's blur. The ends
+of the clock are either as `given`, for a signal and a noise of unit variance at a point (the
+published ones), or set so that they are `reached`: the weakest coefficient has log snr `highest`
+at t = 0, the strongest one `lowest` at t = 1, whatever the resolution. Windows replace t by a time
+of each group's own.
 
-    linear  Lambda linear in t
-    cosine  Lambda = -2 log tan(pi s / 2)
-    vp      Lambda = -log(exp(0.1 s + 9.95 s^2) - 1)          s linear in t between those ends
-
-    Kingma, Gao, Understanding diffusion objectives (2023), arXiv:2303.00848
-    Nichol, Dhariwal (cosine, 2021), arXiv:2102.09672; Song et al. (VP, 2021), arXiv:2011.13456
-    Gerdes et al., GUD (2024), arXiv:2410.02667
+    Gerdes et al., GUD (2024), arXiv:2410.02667; Lim et al., DDO (2023), arXiv:2302.07400
 """
 
 from __future__ import annotations
@@ -28,63 +22,121 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
+
+from pushforward.generative import clock
+from pushforward.generative.kernel import Dynamics
+from pushforward.generative.modes import Modes
+from pushforward.generative.ordering import Hierarchy, Prior, Windows
+
+STANDARD, DATA = Hierarchy(variance=1.0), Prior("data")
 
 
 @dataclass(frozen=True)
 class Path:
-    """A path by its plain numbers; see the module's text.
+    """A path by its plain numbers; `on` binds it to the coefficients of a basis.
 
-    Raises ValueError when `lowest` is not below `highest` or the hierarchy is negative.
+    `blur` is (s(0), s(1)) with |k| in waves per longest side, s rising as sin^2(pi t / 2).
 
-    >>> log_variance = torch.tensor([[0.0, -4.0]])
-    >>> path = Path(hierarchy=1.0, schedule="linear", lowest=-5, highest=5)
-    >>> path(torch.tensor([0.0, 1.0]), log_variance)
+    Raises ValueError when `lowest` is not below `highest` or the blur is negative or shrinks.
+
+    >>> path = Path(hierarchy=Hierarchy(variance=1.0), lowest=-5, highest=5)
+    >>> levels = path.on(Modes(log_variance=torch.tensor([[-1.0, -5.0]])))
+    >>> levels(torch.tensor([0.0, 1.0]))
     tensor([[[ 9.,  5.]],
     <BLANKLINE>
             [[-5., -9.]]])
     """
 
-    hierarchy: float = 1.0
-    schedule: Literal["linear", "cosine", "vp"] = "linear"
+    hierarchy: Hierarchy = STANDARD
+    prior: Prior = DATA
+    schedule: clock.Schedule = "linear"
     lowest: float = -4.0
     highest: float = 5.0
+    ends: Literal["reached", "given"] = "reached"
+    blur: tuple[float, float] = (0.0, 0.0)
+    windows: Windows | None = None
 
     def __post_init__(self) -> None:
-        if self.lowest >= self.highest or self.hierarchy < 0:
+        if self.lowest >= self.highest:
             raise ValueError(
-                f"expected lowest < highest and hierarchy >= 0, got lowest {self.lowest}, highest "
-                f"{self.highest}, hierarchy {self.hierarchy}; swap or change them"
+                f"expected lowest < highest, got lowest {self.lowest} and highest {self.highest}; "
+                "swap or change them"
+            )
+        if not 0 <= self.blur[0] <= self.blur[1]:
+            raise ValueError(
+                f"expected a blur (start, end) with 0 <= start <= end, got {self.blur}; change it"
             )
 
-    def __call__(self, t: Tensor, log_variance: Tensor) -> Tensor:
-        """log snr (batch, channel, mode) at times t (batch,) for log c (channel, mode), max 0."""
-        clock = self.clock(t, self.span(log_variance))
-        return clock[:, None, None] + self.hierarchy * log_variance.to(clock)
+    def on(self, modes: Modes, dynamics: Dynamics | None = None) -> Levels:
+        """The levels of a basis's coefficients; `dynamics` for the schedule `process`.
 
-    def span(self, log_variance: Tensor) -> float:
-        """How far the clock must run beyond `highest` for the weakest coefficient to be clean."""
-        return -self.hierarchy * float(log_variance.min())
-
-    def clock(self, t: Tensor, span: float = 0.0) -> Tensor:
-        """Lambda(t), from highest + span at t = 0 to lowest at t = 1.
-
-        >>> Path(schedule="cosine", lowest=-3, highest=3).clock(torch.tensor([0.0, 1.0]))
-        tensor([ 3., -3.])
+        Raises ValueError when the basis lacks what the path orders by.
         """
-        top = self.highest + span
-        if self.schedule == "linear":
-            return top + t * (self.lowest - top)
-        if self.schedule == "cosine":
-            ends = (top, self.lowest)
-            first, last = (2 / math.pi * math.atan(math.exp(-end / 2)) for end in ends)
-            return -2 * torch.log(torch.tan(math.pi / 2 * (first + t * (last - first))))
-        first, last = (_vp_time(end) for end in (top, self.lowest))
-        s = first + t * (last - first)
-        return -torch.log(torch.expm1(0.1 * s + 9.95 * s * s))
+        return Levels(self, modes, dynamics)
 
 
-def _vp_time(log_snr: float) -> float:
-    """The time at which the VP clock with beta from 0.1 to 20 shows a log snr."""
-    integral = math.log1p(math.exp(-log_snr)) if log_snr > -700 else -log_snr
-    return (-0.1 + math.sqrt(0.01 + 39.8 * integral)) / 19.9
+class Levels:
+    """A path bound to the coefficients of a basis: call it with times (batch,).
+
+    >>> levels = Path(Hierarchy(), lowest=-3, highest=3).on(Modes(torch.zeros(1, 2)))
+    >>> levels(torch.tensor([0.5]))
+    tensor([[[0., 0.]]])
+    """
+
+    def __init__(self, path: Path, modes: Modes, dynamics: Dynamics | None = None) -> None:
+        if path.blur[1] > 0 and modes.frequency is None:
+            raise ValueError(
+                "expected a basis of waves for a blur, got one without wave numbers; choose the "
+                "fourier or cosine basis, or a blur of 0"
+            )
+        if path.schedule == "process" and dynamics is None:
+            raise ValueError(
+                "expected a process for the schedule process, got none; give one or choose linear"
+            )
+        self.path, self.modes, self.dynamics = path, modes, dynamics
+        self.prior = path.prior.offset(modes).double()
+        self.order = path.hierarchy.offset(modes).double()
+        if path.windows is not None:
+            path.windows.groups(modes)  # refuses here what it cannot group
+
+    def __call__(
+        self, t: Float[Tensor, " batch"], strength: Float[Tensor, " batch"] | float = 1.0
+    ) -> Float[Tensor, "batch channel mode"]:
+        """log snr at times t; `strength` multiplies the hierarchy, member by member."""
+        strength = torch.as_tensor(strength, dtype=torch.float64, device=t.device)
+        apart = self.prior.to(t.device) + strength.reshape(-1, 1, 1) * self.order.to(t.device)
+        top, bottom = self._ends(apart)
+        time = t.double()[:, None, None]
+        if self.path.windows is not None:
+            time = self.path.windows.local_time(t.double(), self.modes)
+        common = clock.run(self.path.schedule, time, top, bottom, self.dynamics)
+        return (common + apart + self._blurred(time)).to(t.dtype)
+
+    def clock(self, t: Float[Tensor, " batch"]) -> Float[Tensor, " batch"]:
+        """The common Lambda at times t, without windows."""
+        top, bottom = self._ends((self.prior + self.order)[None])
+        common = clock.run(
+            self.path.schedule, t[:, None, None], top.to(t), bottom.to(t), self.dynamics
+        )
+        return common[:, 0, 0].to(t.dtype)
+
+    def _ends(self, apart: Tensor) -> tuple[Tensor, Tensor]:
+        """Lambda at t = 0 and t = 1, (batch, 1, 1)."""
+        path = self.path
+        if path.ends == "given":
+            like = apart.new_ones(1, 1, 1)
+            return path.highest * like, path.lowest * like
+        zero, one = apart.new_zeros(1, 1, 1), apart.new_ones(1, 1, 1)
+        weakest = (apart + self._blurred(zero)).amin((1, 2), keepdim=True)
+        strongest = (apart + self._blurred(one)).amax((1, 2), keepdim=True)
+        top, bottom = path.highest - weakest, path.lowest - strongest
+        return top, bottom
+
+    def _blurred(self, time: Tensor) -> Tensor | float:
+        start, end = self.path.blur
+        if end == 0 or self.modes.frequency is None:
+            return 0.0
+        s = start + (end - start) * torch.sin(0.5 * math.pi * time) ** 2
+        return -((self.modes.frequency.to(time) * s) ** 2)

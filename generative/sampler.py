@@ -27,33 +27,37 @@ import torch
 from torch import Tensor
 
 from pushforward.generative.denoiser import Denoiser, angle
-from pushforward.generative.path import Path
+
+Levels = Callable[[Tensor], Tensor]  # times (t,) in [0, 1] -> log snr (t, channel, mode)
+Normals = Callable[[int], Tensor]  # a draw's number -> standard normals (batch, channel, mode)
 
 FARTHEST = 1.5  # largest ratio of steps over which F is extrapolated; beyond, it overshoots
 
 
 def integrate_path(
     denoiser: Denoiser,
-    path: Path,
-    log_variance: Tensor,
-    normals: Callable[[int], Tensor],
+    levels: Levels,
+    normals: Normals,
     *,
     steps: int = 16,
     order: int = 2,
     churn: float = 0.0,
+    start: Tensor | None = None,
     watch: Callable[[int, Tensor], Tensor] | None = None,
 ) -> Tensor:
     """Whitened fields x (batch, channel, mode): `steps` network evaluations.
 
-    `normals(i)` gives standard normals: i = 0 the start, i >= 1 the churn of step i. `watch(i, y)`
-    looks at, and replaces, the state before step i (i = 0..steps - 1) and at the end (i = steps).
+    `normals(i)` gives standard normals: i = 0 the start, i >= 1 the churn of step i. `start` is y
+    at the noisy end when it is not normals(0): where a coefficient's level does not move, it stays
+    as it starts, which is how a path conditions. `watch(i, y)` looks at, and replaces, the state
+    before step i (i = 0..steps - 1) and at the end (i = steps).
 
     Raises ValueError for steps < 1, an order other than 1 or 2, or negative churn.
 
-    >>> from pushforward.generative.denoiser import GaussianDenoiser
-    >>> flat = torch.zeros(1, 2)
+    >>> from pushforward.generative.exact import GaussianDenoiser
+    >>> levels = lambda t: (4 - 8 * t)[:, None, None].expand(-1, 1, 2)
     >>> start = torch.ones(5, 1, 2)
-    >>> integrate_path(GaussianDenoiser(), Path(), flat, lambda i: start, steps=3).equal(start)
+    >>> integrate_path(GaussianDenoiser(), levels, lambda i: start, steps=3).equal(start)
     True
     """
     if steps < 1 or order not in (1, 2) or churn < 0:
@@ -61,25 +65,20 @@ def integrate_path(
             f"expected steps >= 1, order 1 or 2 and churn >= 0, got {steps}, {order}, {churn}; "
             "change the one that is off"
         )
-    y = normals(0)
-    times = (
-        torch.linspace(1, 0, steps, device=y.device)
-        if steps > 1
-        else torch.ones(1, device=y.device)
-    )
-    levels = path(times, log_variance)
-    thetas = torch.cat([angle(levels), torch.zeros_like(levels[:1])])
+    y = normals(0) if start is None else start
+    log_snr = levels(step_times(steps).to(y.device))
+    thetas = torch.cat([angle(log_snr), torch.zeros_like(log_snr[:1])])
     previous, last_width = None, None
     for i in range(steps):
         if watch is not None:
             y = watch(i, y)
-        f = denoiser.correction(y, levels[i].expand_as(y))
+        f = denoiser.correction(y, log_snr[i].expand_as(y))
         width = thetas[i] - thetas[i + 1]
         slope = f
         if order == 2 and previous is not None and last_width is not None:
-            slope = f + (f - previous) * (
-                0.5 * (width / last_width.clamp_min(1e-12)).clamp_max(FARTHEST)
-            )
+            ratio = (width / last_width.clamp_min(1e-12)).clamp_max(FARTHEST)
+            # a coefficient that stood still has no slope of its own yet
+            slope = f + (f - previous) * torch.where(last_width > 0, 0.5 * ratio, 0.0)
         if churn == 0:
             y = y + width * slope
         else:
@@ -91,6 +90,15 @@ def integrate_path(
             )
         previous, last_width = f, width
     return y if watch is None else watch(steps, y)
+
+
+def step_times(steps: int) -> Tensor:
+    """The times (steps,) at which a sampler evaluates its network, from 1 to 0; 1 for one step.
+
+    >>> step_times(3).tolist()
+    [1.0, 0.5, 0.0]
+    """
+    return torch.linspace(1, 0, steps) if steps > 1 else torch.ones(1)
 
 
 def _refresh(start: Tensor, end: Tensor, churn: float) -> tuple[Tensor, Tensor]:

@@ -6,9 +6,9 @@ Before any training F = 0 and `sample` draws from the Gaussian field with the da
 spectrum, exactly. `loss` trains F. `calibrate` then closes the loop: the variance of y is 1 on
 every shell at every time if the denoiser is exact, d E|y|^2 / d theta = -2 E[F y] otherwise, so
 one sampling pass measures the drift of each shell, and its inverse square root is kept as a gain
-that the sampler applies between steps.
+that the samplers of the flow apply between steps.
 
-A member is addressed by (seed, number): its start and its churn are drawn per wave number, so it
+A member is addressed by (seed, number): its start and its churn are drawn per coefficient, so it
 is the same function whatever else is asked, and on every grid. The network works on the smallest
 grid that holds the kept waves; the grid asked for only decides where the function is looked at.
 """
@@ -16,84 +16,65 @@ grid that holds the kept waves; the grid asked for only decides where the functi
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from dataclasses import asdict, replace
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from pushforward.generative.basis import FourierBasis
+from pushforward.generative.bases import BASES
+from pushforward.generative.basis import Basis
 from pushforward.generative.calibration import apply, level
-from pushforward.generative.denoiser import Denoiser, GaussianDenoiser, NeuralDenoiser, angle
-from pushforward.generative.path import Path
-from pushforward.generative.sampler import integrate_path
+from pushforward.generative.denoiser import Denoiser, NeuralDenoiser
+from pushforward.generative.draw import Sampler
+from pushforward.generative.exact import GaussianDenoiser
+from pushforward.generative.kernel import Dynamics
+from pushforward.generative.learned import (
+    DRAWN,
+    HELD_AGAINST,
+    ITERATIONS,
+    STEPS,
+    Frugal,
+    LearnedProcess,
+)
+from pushforward.generative.likelihood import Likelihood, elbo
+from pushforward.generative.loss import Objective
+from pushforward.generative.observation import Observation
+from pushforward.generative.path import Levels
+from pushforward.generative.presets import Architecture, restore
 from pushforward.solvers import Grid, Use
 
 BATCH = 32  # members per network evaluation when nothing else is said
-FLAT_WEIGHT = 0.05  # of the loss, where coefficients are clean or drowned
-
-
-@dataclass(frozen=True)
-class Architecture:
-    """A surrogate's plain numbers: the path, the network's size, what the basis keeps.
-
-    `floor` is the smallest variance kept relative to the largest; `oversampling` enlarges the grid
-    the network works on (1: the smallest that holds the kept waves).
-
-    >>> Architecture(width=16).path.hierarchy
-    1.0
-    """
-
-    preset: Literal["gud"] = "gud"
-    path: Path = field(default_factory=Path)
-    width: int = 32
-    modes: int = 12
-    layers: int = 4
-    floor: float = 1e-11
-    oversampling: float = 1.0
-
-    def __post_init__(self) -> None:
-        if (
-            min(self.width, self.modes, self.layers) < 1
-            or self.floor <= 0
-            or self.oversampling < 1
-        ):
-            raise ValueError(
-                "expected width, modes, layers and oversampling >= 1 and floor > 0, got "
-                f"{self.width}, {self.modes}, {self.layers}, {self.oversampling}, {self.floor}; "
-                "change the one that is off"
-            )
 
 
 class Surrogate(nn.Module):
     """A generative surrogate of fields (channel, *grid); build it with `fit` or `restore`.
 
-    Attributes: `architecture`, `grid` (the training grid), `basis`, `denoiser`, `log_gain`
-    (time, channel, shell), the calibration, zero until `calibrate`.
+    Attributes: `architecture`, `grid` (the training grid), `basis`, `denoiser`, `levels` (log snr
+    at times t), `objective` (the loss), `log_gain` (time, channel, shell), the calibration, zero
+    until `calibrate`.
 
+    >>> from pushforward.generative import Backbone, preset
     >>> from pushforward.solvers import GaussianField
-    >>> grid = Grid((16, 16))
+    >>> grid, small = Grid((16, 16)), Backbone(width=8, modes=4, layers=1)
     >>> u = GaussianField.matern(3.0, 0.5, cutoff=5).sample(range(64), grid)[:, None]
-    >>> surrogate = Surrogate.fit(Architecture(width=8, modes=4, layers=1), u, grid)
-    >>> surrogate.sample(range(2), Grid((32, 32)), steps=2).shape
+    >>> surrogate = Surrogate.fit(preset("gud", backbone=small), u, grid)
+    >>> surrogate.sample(range(2), Grid((32, 32)), sampler=Sampler(steps=2)).shape
     torch.Size([2, 1, 32, 32])
     """
 
     log_gain: Tensor
 
-    def __init__(self, architecture: Architecture, grid: Grid, basis: FourierBasis) -> None:
+    def __init__(self, architecture: Architecture, grid: Grid, basis: Basis) -> None:
         super().__init__()
         self.architecture, self.grid, self.basis = architecture, grid, basis
         self.denoiser: Denoiser = NeuralDenoiser(
-            basis,
-            width=architecture.width,
-            modes=architecture.modes,
-            layers=architecture.layers,
-            oversampling=architecture.oversampling,
+            basis, architecture.backbone, oversampling=architecture.oversampling
         )
         self.register_buffer("log_gain", torch.zeros(2, basis.channels, basis.shells))
-        self._log_variance = basis.log_variance.float()
+        self.levels: Levels = architecture.path.on(basis.modes, self.dynamics)
+        self.objective = Objective(architecture.loss, self.levels, basis.mask)
 
     @classmethod
     def fit(
@@ -105,7 +86,7 @@ class Surrogate(nn.Module):
         seed: int = 0,
     ) -> Surrogate:
         """An untrained surrogate of fields (the exact Gaussian one); `seed` draws its network."""
-        basis = FourierBasis.fit(fields, grid, floor=architecture.floor)
+        basis = BASES[architecture.basis].fit(fields, grid, floor=architecture.floor)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             return cls(architecture, grid, basis)
@@ -119,15 +100,16 @@ class Surrogate(nn.Module):
     def restore(cls, config: dict[str, Any], tensors: dict[str, Tensor]) -> Surrogate:
         """The surrogate that `config` and `state_dict()` were taken from.
 
+        >>> from pushforward.generative import Backbone, preset
         >>> from pushforward.solvers import GaussianField
         >>> u = GaussianField.matern(3.0, 0.5, cutoff=3).sample(range(32), Grid((8, 8)))[:, None]
-        >>> one = Surrogate.fit(Architecture(width=8, modes=2, layers=1), u, Grid((8, 8)))
+        >>> small = preset("edm", backbone=Backbone(width=8, modes=2, layers=1))
+        >>> one = Surrogate.fit(small, u, Grid((8, 8)))
         >>> two = Surrogate.restore(one.config, one.state_dict())
-        >>> two.sample([3], steps=1).equal(one.sample([3], steps=1))
+        >>> two.sample([3]).equal(one.sample([3]))
         True
         """
-        values = dict(config["architecture"])
-        architecture = Architecture(**{**values, "path": Path(**values["path"])})
+        architecture = restore(config["architecture"])
         grid = Grid(tuple(config["grid"]["shape"]), tuple(config["grid"]["extent"]))
         parts = {
             name.removeprefix("basis."): tensor
@@ -135,7 +117,7 @@ class Surrogate(nn.Module):
             if name.startswith("basis.")
         }
         with torch.random.fork_rng(devices=[]):
-            surrogate = cls(architecture, grid, FourierBasis(grid.extent, parts))
+            surrogate = cls(architecture, grid, BASES[architecture.basis](grid, parts))
         surrogate.log_gain = torch.zeros_like(tensors["log_gain"])
         surrogate.load_state_dict(tensors)
         return surrogate
@@ -147,28 +129,34 @@ class Surrogate(nn.Module):
         other.denoiser = GaussianDenoiser()
         return other
 
-    def levels(self, t: Float[Tensor, " batch"]) -> Float[Tensor, "batch channel mode"]:
-        """log snr of every coefficient at times t."""
-        return self.architecture.path(t, self._log_variance.to(t.device))
+    def adopt(self, coarse: Surrogate) -> None:
+        """Starts from the network of a surrogate trained on a coarser grid (Multilevel diffusion).
+
+        Raises ValueError when the two differ in more than their resolution.
+        """
+        if not isinstance(self.denoiser, NeuralDenoiser):
+            raise ValueError("expected a surrogate with a network, got the Gaussian one; fit one")
+        if not isinstance(coarse.denoiser, NeuralDenoiser):
+            raise ValueError("expected a coarse surrogate with a network, got the Gaussian one")
+        self.denoiser.adopt(coarse.denoiser)
+
+    @property
+    def dynamics(self) -> Dynamics:
+        """The linear process of the lifted samplers."""
+        return self.architecture.process.dynamics()
 
     def loss(
         self,
         x: Float[Tensor, "batch channel mode"],
         t: Float[Tensor, " batch"],
         eps: Float[Tensor, "batch channel mode"],
+        log_snr: Float[Tensor, "batch channel mode"] | None = None,
     ) -> Float[Tensor, " batch"]:
-        """The weighted mean square error of F; 1 for an untrained network, on any data.
+        """The preset's loss of whitened fields x seen through normals eps at times t.
 
-        x are whitened fields (`basis.analyse`), eps standard normals (`basis.noise`). The weight
-        sin(2 theta) is the speed at which a coefficient turns: where it is drowned or clean, F
-        moves nothing, and its error is noise that cannot be predicted.
+        `log_snr` replaces the path's levels. See `Objective`.
         """
-        log_snr = self.levels(t)
-        theta = angle(log_snr)
-        weight = (torch.sin(2 * theta) + FLAT_WEIGHT) * self.basis.mask
-        sin, cos = torch.sin(theta), torch.cos(theta)
-        error = self.denoiser.correction(cos * x + sin * eps, log_snr) - (sin * x - cos * eps)
-        return (error.square() * weight).sum((1, 2)) / weight.sum((1, 2))
+        return self.objective(self.denoiser, x, t, eps, log_snr)
 
     @torch.no_grad()
     def sample(
@@ -177,42 +165,106 @@ class Surrogate(nn.Module):
         grid: Grid | None = None,
         *,
         seed: int = 0,
-        steps: int = 16,
-        order: int = 2,
-        churn: float = 0.0,
+        sampler: Sampler | None = None,
+        observed: Observation | None = None,
+        extend: bool = False,
         batch: int = BATCH,
     ) -> Float[Tensor, "member channel *grid"]:
         """Members of the ensemble as fields, float32, on a grid (None: the training grid).
 
-        `steps` network evaluations each; `order` 1 or 2; `churn` 0 (probability flow) to 1
-        (ancestral). `batch` members are computed together.
+        `sampler` is the preset's when it does not say; `observed` are whitened coefficients that
+        are known (see `observe`), the same for all members; `batch` members are computed together.
+        On a finer grid `extend` adds the scales that the data did not have, as Gaussian ones with
+        the spectrum continued; the others stay what they are.
+
+        Raises ValueError for an observation with a sampler that cannot start from one, and where
+        nothing can be extended.
         """
         members, grid = list(members), grid or self.grid
-        fields = [self.basis.mean.new_empty((0, self.basis.channels, *grid.shape)).float()]
+        sampler = (sampler or Sampler()).or_else(self.architecture.method, self.architecture.churn)
+        basis = self.basis.extend(grid) if extend else self.basis
+        fields = [basis.mean.new_empty((0, basis.channels, *grid.shape)).float()]
         for start in range(0, len(members), batch):
             some = members[start : start + batch]
-            x = integrate_path(
-                self.denoiser,
-                self.architecture.path,
-                self._log_variance,
-                lambda i, some=some: self.basis.noise(
-                    seed, Use.CHURN if i else Use.PRIOR, some, i
-                ),
-                steps=steps,
-                order=order,
-                churn=churn,
-                watch=apply(self.log_gain, self.basis, steps),
-            )
-            fields.append(self.basis.synthesise(x, grid))
+            x = self._draw(some, seed, sampler, observed)
+            if extend:
+                finer = basis.noise(seed, Use.PRIOR, some)[..., x.shape[-1] :]
+                x = torch.cat([x, finer], -1)
+            fields.append(basis.synthesise(x, grid))
         return torch.cat(fields)
+
+    def _draw(
+        self, members: list[int], seed: int, sampler: Sampler, observed: Observation | None
+    ) -> Tensor:
+        """Whitened coefficients of some members."""
+
+        def normals(i: int) -> Tensor:
+            return self.basis.noise(seed, Use.CHURN if i else Use.PRIOR, members, i)
+
+        def levels(t: Tensor) -> Tensor:
+            return self.levels(t, sampler.strength)
+
+        if observed is None:
+            # gains are of the path they were measured on
+            gains = apply(self.log_gain, self.basis, sampler.steps)
+            return sampler(
+                self.denoiser,
+                levels,
+                normals,
+                dynamics=self.dynamics,
+                watch=gains if sampler.strength == 1 else None,
+            )
+        start = observed.start(levels, normals(0), churn=sampler.reversal, denoiser=self.denoiser)
+        return sampler(
+            self.denoiser, observed.levels(levels), normals, dynamics=self.dynamics, start=start
+        )
 
     def calibrate(self, members: int = 256, *, seed: int = 0, steps: int = 20) -> None:
         """Levels the variance of every shell along one sampling pass; see `calibration.level`."""
         self.log_gain = level(
             self.denoiser,
             self.basis,
-            self.architecture.path,
+            self.levels,
             self.basis.noise(seed, Use.CALIBRATION, range(members)),
             steps=steps,
             batch=BATCH,
         )
+
+    def learn(self, x: Float[Tensor, "member channel mode"], *, seed: int = 0) -> list[float]:
+        """Fits a process of kind `learned` to few-step samples like whitened fields x.
+
+        The network stays as it is. Returns the energy distance before every iteration and after
+        the last; see `learned`. Raises ValueError for a process of another kind.
+        """
+        process = self.architecture.process
+        if process.kind != "learned":
+            raise ValueError(
+                f"expected a process of kind learned to learn, got {process.kind}; choose the "
+                "preset learned"
+            )
+        learned = LearnedProcess(self.dynamics.variables)
+        losses = learned.fit(
+            Frugal(self.denoiser),
+            self.levels,
+            x[:HELD_AGAINST],
+            lambda i: self.basis.noise(seed, Use.PROCESS, range(DRAWN), i),
+            steps=STEPS,
+            iterations=ITERATIONS,
+        )
+        self.architecture = replace(self.architecture, process=learned.process())
+        self.levels = self.architecture.path.on(self.basis.modes, self.dynamics)
+        return losses
+
+    def likelihood(
+        self, x: Float[Tensor, "member channel mode"], *, seed: int = 0, times: int = 32
+    ) -> Likelihood:
+        """The variational bound of whitened fields (`basis.analyse`) beside the Gaussian baseline.
+
+        `times` + 4 network evaluations a member. `per_dimension(basis.log_det)` of it is in the
+        fields' units. See `flow_log_density` for the density of the probability flow.
+        """
+
+        def normals(i: int) -> Tensor:
+            return self.basis.noise(seed, Use.LIKELIHOOD, range(len(x)), i)
+
+        return elbo(self.denoiser, self.levels, x, normals, times=times, kept=self.basis.mask)

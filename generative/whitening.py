@@ -1,29 +1,105 @@
-r"""What whitens the channels of each wave: Cholesky factors of covariances averaged over shells.
+r"""What whitens the channels of each coefficient: Cholesky factors, one per shell.
 
-The factor is triangular, so a channel is whitened given the channels before it, and its squared
-diagonal is the variance that these leave. What lies below a floor is dropped.
+Coefficients z of one shell share the covariance of their channels, and
+
+    x = L^{-1} (z - m),        L L^T = E (z - m)(z - m)^T over the shell,
+
+has unit variance. The factor is triangular, so a channel is whitened given the channels before it,
+and its squared diagonal is the variance that these leave. What lies below a floor is dropped.
 """
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
+ROUND_OFF = 1e-14  # relative to a channel's size: a deviation that a constant may have
 
-def live_waves(raw: Tensor, shell: Tensor, least: float = 1e-4) -> Tensor:
-    """Which waves (M,) have at least `least` of the largest variance of their shell, in a channel.
 
-    A solver that dealiases in a box empties part of the outer shells.
+def checked(fields: Tensor) -> Tensor:
+    """Fields (n, C, ...) to fit a basis to, in float64.
+
+    Raises ValueError for fewer than two of them or non-finite ones.
     """
-    power = raw.square().mean(0).unflatten(-1, (-1, 2)).mean(-1)
-    number = shell[::2].expand_as(power)
+    if len(fields) < 2 or not torch.isfinite(fields).all():
+        raise ValueError(
+            f"expected at least 2 finite fields to fit a basis, got {len(fields)} with "
+            f"{int((~torch.isfinite(fields)).sum())} non-finite values; remove those members"
+        )
+    return fields.double()
+
+
+def significant_mean(raw: Tensor, floor: float) -> Tensor:
+    """The mean (C, M) of coefficients (n, C, M) where it is more than six standard errors from 0.
+
+    Elsewhere 0, so that noise is not learnt as a mean.
+    """
+    mean = raw.mean(0)
+    error = raw.std(0) / math.sqrt(len(raw))
+    strong = mean.square() > floor * raw.square().mean(0).amax(-1, keepdim=True)
+    return torch.where(strong & (mean.abs() > 6 * error), mean, 0.0)
+
+
+def even_mean(raw: Tensor) -> Tensor:
+    """The mean (C, M) of coefficients that stand side by side (n, C, M): a channel's average.
+
+    Unless some coefficient's own mean is more than six standard errors away from that: then the
+    channel has a mean that varies, and all of them are kept.
+    """
+    mean = raw.mean(0)
+    level = mean.mean(-1, keepdim=True)
+    error = (raw - raw.mean(-1, keepdim=True)).std(0) / math.sqrt(len(raw))
+    varies = ((mean - level).abs() > 6 * error + 1e-12 * level.abs()).any(-1, keepdim=True)
+    return torch.where(varies, mean, level)
+
+
+def live_modes(power: Tensor, shell: Tensor, least: float) -> Tensor:
+    """Which coefficients (M,) have at least `least` of the largest power (C, M) of their shell.
+
+    One channel in which they do is enough.
+    """
+    number = shell.expand_as(power)
     largest = power.new_zeros(len(power), int(shell.max()) + 1)
     largest = largest.scatter_reduce(1, number, power, "amax")
-    return ((power > 0) & (power >= least * largest.gather(1, number))).any(0).repeat_interleave(2)
+    return ((power > 0) & (power >= least * largest.gather(1, number))).any(0)
 
 
-def factors(raw: Tensor, shell: Tensor, live: Tensor, floor: float) -> Tensor:
-    """Cholesky factors (shell, C, C) of each shell's covariance; below the floor a row is 0."""
+def whitened(
+    raw: Tensor, mean: Tensor, shell: Tensor, live: Tensor, floor: float
+) -> dict[str, Tensor]:
+    """The tensors that a basis whitens with: mean, shell, mask, factor and inverse.
+
+    Raises ValueError for coefficients (n, C, M) that do not vary.
+    """
+    least = ROUND_OFF**2 * raw.square().sum(-1).mean(0)
+    factor = factors(raw - mean, shell, live, floor, least)
+    mask = (factor.diagonal(dim1=-2, dim2=-1)[shell].T > 0) & live  # (C, M)
+    if not mask.any():
+        raise ValueError("expected fields that vary, got constant ones; check the simulation")
+    inverse = inverse_factors(factor)
+    return {"mean": mean, "shell": shell, "mask": mask, "factor": factor, "inverse": inverse}
+
+
+def used(parts: dict[str, Tensor]) -> Tensor:
+    """Which coefficients (M,) any channel keeps or has a mean in."""
+    return parts["mask"].any(0) | (parts["mean"] != 0).any(0)
+
+
+def columns(parts: dict[str, Tensor], which: Tensor) -> dict[str, Tensor]:
+    """The tensors for some of the coefficients."""
+    return {
+        name: part[..., which] if name in ("mean", "mask", "shell") else part
+        for name, part in parts.items()
+    }
+
+
+def factors(raw: Tensor, shell: Tensor, live: Tensor, floor: float, least: Tensor) -> Tensor:
+    """Cholesky factors (shell, C, C) of each shell's covariance.
+
+    A row is 0 below the floor, relative to its channel's largest, or the absolute `least` (C,).
+    """
     count = int(shell.max()) + 1
     outer = torch.einsum("nim,njm->mij", raw, raw)[live] / len(raw)
     size = torch.bincount(shell[live], minlength=count).clamp_min(1)
@@ -33,7 +109,7 @@ def factors(raw: Tensor, shell: Tensor, live: Tensor, floor: float) -> Tensor:
     factor = torch.zeros_like(covariance)
     for i in range(covariance.shape[1]):
         rest = covariance[:, i, i] - factor[:, i, :i].square().sum(-1)
-        keep = rest > floor * largest[i]
+        keep = (rest > floor * largest[i]) & (rest > least[i])
         diagonal = torch.where(keep, rest, 0.0).sqrt()
         factor[:, i, i] = diagonal
         for j in range(i + 1, covariance.shape[1]):

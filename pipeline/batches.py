@@ -10,6 +10,7 @@ would have seen.
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -39,17 +40,21 @@ def load(training: Training, archive: Archive) -> Float[Tensor, "n channel ..."]
 TILT = 1.5  # how much more often large scales are looked at than small ones (1: equally)
 
 
-Batch = tuple[Tensor, Tensor, Tensor]
+class Batch(NamedTuple):
+    """Whitened fields x (batch, channel, mode), times (batch,), normals and log snr like x."""
+
+    x: Tensor
+    t: Tensor
+    eps: Tensor
+    log_snr: Tensor
 
 
 class Batches:
-    """The batches of a training, for whitened fields x (n, channel, mode); call with a step.
-
-    A call returns x (batch, channel, mode), times t (batch,) and normals eps like x.
-    """
+    """The batches of a training, for whitened fields x (n, channel, mode); call with a step."""
 
     def __init__(self, x: Tensor, surrogate: Surrogate, training: Training) -> None:
         self.x, self.basis, self.training = x, surrogate.basis, training
+        self.levels, self.variation = surrogate.levels, surrogate.architecture.variation
         self.permutation = lru_cache(maxsize=2)(self._permutation)
 
     def __call__(self, step: int) -> Batch:
@@ -57,11 +62,17 @@ class Batches:
         slots = range(batch)
         x = self.x[self.indices(step)]
         if self.training.translations:
-            axes = torch.arange(self.basis.waves.shape[1])
+            axes = torch.arange(self.basis.grid.ndim)
             x = self.basis.translate(x, uniforms(seed, Use.SHIFT, slots, [axes], step))
         offset = uniforms(seed, Use.LEVEL, [0], [torch.zeros(1, dtype=torch.int64)], step)[0]
         t = 1 - (1 - (torch.arange(batch) + offset) / batch) ** TILT
-        return x, t.float(), self.basis.noise(seed, Use.TRAINING, slots, step)
+        t = t.float()
+        log_snr = self.levels(t)
+        if self.variation.varies:
+            numbers = torch.arange(self.variation.numbers(self.basis.channels))
+            u = uniforms(seed, Use.VARIATION, slots, [numbers], step).float()
+            log_snr = self.variation(self.levels, t, u)
+        return Batch(x, t, self.basis.noise(seed, Use.TRAINING, slots, step), log_snr)
 
     def indices(self, step: int) -> Int[Tensor, " batch"]:
         """Which members make a step's batch: every member once an epoch."""

@@ -1,12 +1,13 @@
 """A learning curve: lines of JSON with the mean loss since the last one, and now and then a test.
 
-{"step": 40, "loss": 0.71, "learning_rate": 0.002, "seconds": 13.2, "held_out_loss": 0.74}
+{"step": 40, "loss": 0.71, "learning_rate": 0.002, "seconds": 13.2, "held_out_loss": 0.74, ...}
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 from pushforward.archive import Archive
 from pushforward.checkpoint import State
@@ -26,8 +27,10 @@ class Curve:
         lines = archive.read_lines(training, FILE)
         archive.write_lines(training, FILE, [one for one in lines if one["step"] <= state.step])
 
-    def add(self, loss: float, rate: float, test: Callable[[], float]) -> None:
+    def add(self, loss: float, rate: float, test: Callable[[], dict[str, Any]]) -> None:
         """Takes the loss of the state's last step; writes a line when one is due.
+
+        `test` gives what now and then goes into a line, `held_out_loss` among it.
 
         Raises FloatingPointError when the loss is no number any more.
         """
@@ -36,14 +39,14 @@ class Curve:
         self.losses.append(loss)
         if step % self.every and not last:
             return
-        line = {
+        line: dict[str, Any] = {
             "step": step,
             "loss": sum(self.losses) / len(self.losses),
             "learning_rate": rate,
             "seconds": round(self.state.seconds, 3),
         }
         if last or step % (self.every * (LINES // TESTS)) == 0:
-            line["held_out_loss"] = test()
+            line |= test()
             if self.training.held_out:
                 self._check(line["held_out_loss"])
         self.archive.append_line(self.training, FILE, line)

@@ -97,9 +97,8 @@ def gaussian(
             numbers[i : i + generation.batch],
             generation.target,
             seed=generation.seed,
-            steps=generation.steps,
-            order=generation.order,
-            churn=generation.churn,
+            sampler=generation.sampler,
+            extend=generation.extend,
         )
         for i in range(0, len(numbers), generation.batch)
     ]

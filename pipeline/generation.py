@@ -47,11 +47,12 @@ def generate(generation: Generation, archive: Archive, *, map: Map = map, worker
 def template(generation: Generation, members: range | None = None) -> xr.Dataset:
     """What a generation stores, or some members of it: coordinates, attributes, and shapes."""
     training = generation.training
-    equation = training.simulation.equation
+    equation, sampler = training.simulation.equation, generation.drawn_with
     attributes: dict[str, Any] = {
         "title": f"Surrogate ensemble of {equation.kind}",
         "summary": f"{generation.members} members drawn from {training.name} with "
-        f"{generation.steps} steps of order {generation.order}",
+        f"{sampler.steps} steps of {sampler.method}",
+        "network_evaluations": sampler.evaluations,
         "id": generation.name,
         "source": f"pushforward, {training.surrogate.preset}",
     }
@@ -76,9 +77,8 @@ def _sample(generation: Generation, members: range, archive: Archive) -> xr.Data
         members,
         generation.target,
         seed=generation.seed,
-        steps=generation.steps,
-        order=generation.order,
-        churn=generation.churn,
+        sampler=generation.sampler,
+        extend=generation.extend,
         batch=generation.batch,
     )
     names = generation.channels

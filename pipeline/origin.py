@@ -19,7 +19,7 @@ from pushforward.archive import Archive
 from pushforward.curve import FILE as METRICS
 from pushforward.spec import Training
 from pushforward.study import Study
-from pushforward.training import CALIBRATION
+from pushforward.training import CALIBRATION, LIKELIHOOD
 
 
 def training(spec: Training, archive: Archive) -> list[str]:
@@ -45,6 +45,7 @@ def training(spec: Training, archive: Archive) -> list[str]:
             ("time", _clock(_seconds(lines))),
             ("last loss", f"{lines[-1]['loss']:.4g}"),
             ("held-out loss", f"{list(held_out.values())[-1]:.4g}" if held_out else ""),
+            ("likelihood", _likelihood(archive, spec)),
             ("surrogate", surrogate),
         ]
     )
@@ -56,6 +57,20 @@ def training(spec: Training, archive: Archive) -> list[str]:
         "line for each noise level, the darker the noisier"
     ] * bool(more)
     return [page.figures([drawing, *more, facts]), page.paragraph("".join(notes) + ".", "note")]
+
+
+def _likelihood(archive: Archive, spec: Training) -> str:
+    """The bound on the log-likelihood of held-out members, where training measured it."""
+    if not (archive.folder(spec) / LIKELIHOOD).exists():
+        return ""
+    found = archive.read_json(spec, LIKELIHOOD)
+    if not found:
+        return ""
+    return (
+        f"at least {found['nats_per_dimension']:.4f} nats per dimension of held-out members, "
+        f"Gaussian surrogate {found['gaussian_nats_per_dimension']:.4f}: "
+        f"{found['gain_per_member']:.1f} \u00b1 {found['gain_error']:.1f} nats a member more"
+    )
 
 
 def _calibration(archive: Archive, spec: Training) -> list[str]:

@@ -164,7 +164,7 @@ def _samples(evaluation: Evaluation, archive: Archive) -> list[str]:
     generation, training = evaluation.generation, evaluation.generation.training
     simulation = training.simulation
     grid = common(generation.target, simulation.grid)
-    count = min(SHOWN, evaluation.members)
+    count, cost = min(SHOWN, evaluation.members), generation.drawn_with.evaluations
     first = simulation.members - evaluation.members
     unseen = stacked(archive.open(simulation), training, range(first, first + count))
     drawn = stacked(archive.open(generation), training, range(count))
@@ -175,7 +175,7 @@ def _samples(evaluation: Evaluation, archive: Archive) -> list[str]:
         ),
         "trained": (
             generation.target.resample(drawn, grid),
-            f"members 0 to {count - 1}, {generation.steps} steps",
+            f"members 0 to {count - 1}, {cost} network evaluations each",
         ),
         "gaussian": (
             gaussian(evaluation, archive, range(count), grid),

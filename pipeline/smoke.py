@@ -68,25 +68,26 @@ def _simulation(
 
 
 def _generation(generation: Generation, training: Training, count: int) -> Generation:
-    batch = min(generation.batch, MEMBERS // 2)
+    batch, sampler = min(generation.batch, MEMBERS // 2), generation.sampler
     return _change(
         generation,
         training=training,
         members=min(generation.members, max(count, MEMBERS)),
         grid=None if generation.grid is None else _coarse(generation.grid),
-        steps=min(generation.steps, 4),
+        sampler=replace(sampler, steps=min(sampler.steps, 4), inner=min(sampler.inner, 2)),
         batch=batch,
         block=batch,
     )
 
 
 def _surrogate(surrogate: Architecture, grid: Grid) -> Architecture:
-    return replace(
-        surrogate,
-        width=min(surrogate.width, 8),
-        modes=min(surrogate.modes, min(grid.shape) // 4),
-        layers=min(surrogate.layers, 2),
+    small = replace(
+        surrogate.backbone,
+        width=min(surrogate.backbone.width, 8),
+        modes=min(surrogate.backbone.modes, min(grid.shape) // 4),
+        layers=min(surrogate.backbone.layers, 2),
     )
+    return replace(surrogate, backbone=small)
 
 
 def _coarse(grid: Grid) -> Grid:

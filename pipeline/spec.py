@@ -10,13 +10,15 @@ of its whole lineage (see `lineage`), is where its result lies in an archive. A 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from itertools import pairwise
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
-from pushforward.generative import Architecture
+from pushforward.generative import BASES, Architecture, Sampler
+from pushforward.generative.presets import merged
 from pushforward.lineage import Spec
 from pushforward.mistakes import sentence, unknown
 from pushforward.solvers import GaussianField, GrayScott, Grid, NavierStokes, Problem
@@ -93,7 +95,7 @@ class Training(Spec):
     measure the denoiser's calibration. `translations` shifts every field at random along the
     periodic axes; leave it out for data that are not statistically homogeneous. `calibration`
     members are sampled once at the end to level each shell's variance. `steps` = 0 gives the exact
-    Gaussian surrogate.
+    Gaussian surrogate. `surrogate` names a preset; whatever else it says is changed in it.
 
     >>> from pushforward.study import Study
     >>> training = Study.load("smoke", ["training.frames=[-1]"]).training
@@ -121,8 +123,18 @@ class Training(Spec):
     calibration: Annotated[int, Field(ge=2)] = 256
     checkpoint_every: Count = 250
 
+    @field_validator("surrogate", mode="before")
+    @classmethod
+    def _preset(cls, values: Any) -> Any:
+        return merged(values) if isinstance(values, Mapping) else values
+
     @model_validator(mode="after")
     def _check(self) -> Training:
+        if self.translations and not BASES[self.surrogate.basis].translates:
+            raise ValueError(
+                f"expected a basis that can be translated for translations, got "
+                f"{self.surrogate.basis}; set training.translations=false or choose fourier"
+            )
         count = len(self.simulation.times)
         places = [frame % count for frame in self.frames if -count <= frame < count]
         if not self.frames or len(places) < len(self.frames) or len({*places}) < len(places):
@@ -156,8 +168,8 @@ class Training(Spec):
 class Generation(Spec):
     """An ensemble drawn from a trained surrogate, on the training grid or any other of its box.
 
-    `steps` and `order` are the sampler's; `churn` is 0 for the probability-flow ODE and 1 for
-    ancestral sampling. `seed` and the member's number decide the member, on every grid.
+    `sampler` is the surrogate's own where it does not say (see `Sampler`). `seed` and the member's
+    number decide the member, on every grid; `extend` adds scales finer than the data's.
 
     >>> from pushforward.study import Study
     >>> study = Study.load("smoke", ["generation.grid={shape: [64, 32]}"])
@@ -173,10 +185,9 @@ class Generation(Spec):
     training: Training
     members: Count
     grid: Grid | None = None
+    extend: bool = False
     seed: Seed = 1
-    steps: Count = 16
-    order: Literal[1, 2] = 2
-    churn: Annotated[float, Field(ge=0)] = 0.0
+    sampler: Sampler = Sampler()
     batch: Count = 32
     block: Count = 64
 
@@ -195,6 +206,12 @@ class Generation(Spec):
     def channels(self) -> tuple[str, ...]:
         """The names of the fields that are stored."""
         return self.training.simulation.channels
+
+    @property
+    def drawn_with(self) -> Sampler:
+        """The sampler, with what it leaves to the surrogate filled in."""
+        surrogate = self.training.surrogate
+        return self.sampler.or_else(surrogate.method, surrogate.churn)
 
     @property
     def target(self) -> Grid:

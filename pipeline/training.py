@@ -7,9 +7,10 @@ again ends with the same bits as one that never was, on the same machine and num
 learning rate warms up over 100 steps and falls to 0 as half a cosine. What is kept is the moving
 average of the weights, with decay min(ema, (step + 1) / (step + 10)).
 
-Files of a training: surrogate.safetensors (weights, basis, calibration), metrics.jsonl (a line per
-logged step: step, loss, held_out_loss, learning_rate, seconds), calibration.json (on held-out
-fields, per shell), checkpoint.safetensors while it runs.
+Files of a training: surrogate.safetensors (weights, basis, gains), metrics.jsonl (a line a logged
+step: step, loss, learning_rate, seconds, and now and then held_out_loss and calibration, see
+`validation`), calibration.json (on held-out fields, per shell), likelihood.json (on held-out
+fields, beside the Gaussian surrogate's), checkpoint.safetensors while it runs.
 
     Loshchilov, Hutter, AdamW (2019), arXiv:1711.05101
 """
@@ -29,13 +30,12 @@ from pushforward.blocks import done
 from pushforward.checkpoint import State
 from pushforward.curve import Curve
 from pushforward.generative import Surrogate
-from pushforward.generative.calibration import table
 from pushforward.progress import bar, say
 from pushforward.shelf import CHECKPOINT
-from pushforward.solvers import Use
 from pushforward.spec import Training
+from pushforward.validation import calibration, likelihood, validate
 
-CALIBRATION = "calibration.json"
+CALIBRATION, LIKELIHOOD = "calibration.json", "likelihood.json"
 WARM_UP, WEIGHT_DECAY, BETAS = 100, 1e-4, (0.9, 0.99)
 
 
@@ -77,7 +77,7 @@ def train(training: Training, archive: Archive, *, threads: int | None = None) -
     torch.set_num_threads(1 if training.slices > 1 else threads or before)
     try:
         optimise(surrogate, x[: training.members], x[training.members :], training, archive)
-        finish(surrogate, x[training.members :], training, archive)
+        finish(surrogate, x[: training.members], x[training.members :], training, archive)
     finally:
         torch.set_num_threads(before)
     return close(training, archive)
@@ -87,7 +87,7 @@ def optimise(
     surrogate: Surrogate, x: Tensor, held_out: Tensor, training: Training, archive: Archive
 ) -> None:
     """The loop, from the last checkpoint to the last step; leaves averaged weights in place."""
-    parameters = [p for p in surrogate.parameters() if p.requires_grad]
+    parameters = [p for p in surrogate.denoiser.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(
         parameters, lr=training.learning_rate, betas=BETAS, weight_decay=WEIGHT_DECAY, fused=True
     )
@@ -125,11 +125,11 @@ def descend(
     Every slice holds each n-th member, so all see the whole range of levels and cost the same.
     They are added in order: bits depend on the number of slices, not on that of cores.
     """
-    size = len(batch[0])
+    size = len(batch.t)
 
     def one(first: int) -> tuple[float, tuple[Tensor, ...]]:
-        x, t, eps = (part[first::slices] for part in batch)
-        loss = surrogate.loss(x, t, eps).sum() / size
+        part = (values[first::slices] for values in batch)
+        loss = surrogate.loss(*part).sum() / size
         return float(loss.detach()), torch.autograd.grad(loss, parameters)
 
     losses, gradients = zip(*pool.map(one, range(slices)), strict=True)
@@ -145,28 +145,18 @@ def learning_rate(training: Training, step: int) -> float:
     return training.learning_rate * warm * fall
 
 
-def validate(surrogate: Surrogate, state: State, held_out: Tensor, training: Training) -> float:
-    """The loss of the averaged weights on held-out fields, at fixed noise and levels."""
-    own = [p.detach().clone() for p in state.parameters]
-    state.settle()
-    with torch.no_grad():
-        batches = _held_out_batches(surrogate, held_out, training)
-        losses = [surrogate.loss(*batch) for batch in batches]
-    state.put(own)
-    return float(torch.cat(losses).mean()) if losses else math.nan
-
-
-def finish(surrogate: Surrogate, held_out: Tensor, training: Training, archive: Archive) -> None:
-    """Calibrates, measures the calibration on held-out fields, and stores the weights."""
+def finish(
+    surrogate: Surrogate, x: Tensor, held_out: Tensor, training: Training, archive: Archive
+) -> None:
+    """Calibrates, measures on held-out fields, and stores the weights."""
     if training.steps:
         say(f"{training.name}: calibrating")
         surrogate.calibrate(training.calibration, seed=training.seed)
-    batches = _held_out_batches(surrogate, held_out, training)
-    archive.write_json(
-        training,
-        CALIBRATION,
-        table(surrogate.denoiser, surrogate.basis, training.surrogate.path, batches),
-    )
+        if training.surrogate.process.kind == "learned":
+            distances = surrogate.learn(x, seed=training.seed)
+            say(f"{training.name}: learnt a process, {distances[0]:.4g} -> {distances[-1]:.4g}")
+    archive.write_json(training, CALIBRATION, calibration(surrogate, held_out, training))
+    archive.write_json(training, LIKELIHOOD, likelihood(surrogate, held_out, training.seed))
     archive.write_tensors(training, WEIGHTS, surrogate.state_dict(), {"config": surrogate.config})
 
 
@@ -176,14 +166,3 @@ def close(training: Training, archive: Archive) -> str:
     archive.seal(training)
     say(f"{training.name} is complete: {training.steps} steps in {archive.folder(training)}")
     return training.name
-
-
-def _held_out_batches(surrogate: Surrogate, held_out: Tensor, training: Training) -> list[Batch]:
-    """Held-out fields in batches, each at levels spread over the path, with fixed noise."""
-    batches = []
-    for start in range(0, len(held_out), training.batch):
-        x = held_out[start : start + training.batch]
-        members = range(start, start + len(x))
-        t = (torch.arange(len(x)) + 0.5) / len(x)
-        batches.append((x, t, surrogate.basis.noise(training.seed, Use.VALIDATION, members)))
-    return batches

@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
 
@@ -140,6 +140,23 @@ class GaussianField:
         4.0
         """
         return float((self.symbol(grid) * grid.multiplicity()).sum())
+
+    def log_share(self, k: Float[Tensor, ...], extent: Sequence[float]) -> Float[Tensor, ...]:
+        """log of what a real coefficient of angular wave number k adds to the variance at a point.
+
+        Relative to that variance, so the shares of all waves of the box sum to 1; `amplitude` and
+        `deviation` do not matter. Never underflows.
+
+        >>> field, k = GaussianField.squared_exponential(0.5), torch.tensor([0.0, 100.0])
+        >>> field.log_share(k, (1.0, 1.0)).diff()             # -(100 / 2)^2 / 2
+        tensor([-1250.])
+        """
+        if self.kind == "squared_exponential":
+            log = -0.5 * self.length**2 * k**2
+            log = log + math.log(self._shape(torch.zeros(1), len(extent)).item())
+        else:
+            log = torch.log(self._shape(k**2, len(extent)))
+        return log - math.log(_total(replace(self, amplitude=1.0, deviation=None), tuple(extent)))
 
     def sample(
         self,

@@ -44,6 +44,9 @@ class Use(IntEnum):
     VALIDATION = 7
     CALIBRATION = 8
     ORDER = 9
+    VARIATION = 10
+    LIKELIHOOD = 11
+    PROCESS = 12
 
 
 def philox(counter: Sequence[Tensor], key: Sequence[Tensor | int]) -> tuple[Tensor, ...]:

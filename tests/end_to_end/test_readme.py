@@ -4,6 +4,10 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
+
+from pushforward import Study
+from pushforward.spec import Generation, restore
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -30,3 +34,24 @@ def test_the_solver_alone_runs() -> None:
     names: dict[str, object] = {}
     exec(compile(examples()[1], str(README), "exec"), names)
     assert names["u"].shape == (4, 2, 1, 64, 64)  # type: ignore[attr-defined]
+
+
+def test_surrogates_alone_run() -> None:
+    names: dict[str, object] = {}
+    exec(compile(examples()[2], str(README), "exec"), names)
+    assert names["drawn"].shape == (8, 1, 64, 64)  # type: ignore[attr-defined]
+    drawn, truth = names["likely"], names["fields"]
+    assert (drawn.std(0) < 0.5 * truth.std(0)).float().mean() > 0.9  # type: ignore[attr-defined]
+
+
+def test_the_study_in_it_is_one() -> None:
+    text = re.findall(r"```yaml\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)[0]
+    document = yaml.safe_load(text)
+    study = Study.load("smoke").model_dump(mode="json")
+    generation = study["evaluation"]["generation"]
+    generation["sampler"] = document["generation"]["sampler"]
+    generation["training"]["surrogate"] = document["training"]["surrogate"]
+    spec = restore("generation", generation)
+    assert isinstance(spec, Generation)
+    assert spec.training.surrogate.backbone.kind == "uno"
+    assert spec.sampler.evaluations == 23

@@ -28,7 +28,7 @@ import xarray as xr
 
 from pushforward.archive import Archive
 from pushforward.generation import generate
-from pushforward.generative import Architecture
+from pushforward.generative import Architecture, Backbone, Sampler
 from pushforward.lineage import Spec
 from pushforward.simulation import simulate, template
 from pushforward.solvers import GaussianField, Grid, NavierStokes
@@ -62,13 +62,14 @@ def lineage(**changes: Any) -> Evaluation:
         simulation=simulation,
         members=8,
         held_out=8,
-        surrogate=Architecture(width=4, modes=2, layers=1),
+        surrogate=Architecture(backbone=Backbone(width=4, modes=2, layers=1)),
         steps=6,
         batch=4,
         calibration=4,
         checkpoint_every=2,
     )
-    generation = Generation(training=training, members=8, steps=2, batch=2, block=4)
+    sampler = Sampler(steps=2)
+    generation = Generation(training=training, members=8, sampler=sampler, batch=2, block=4)
     return Evaluation(generation=generation, members=4)
 
 

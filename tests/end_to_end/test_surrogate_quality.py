@@ -46,7 +46,7 @@ def test_the_zero_step_model_has_the_solver_s_spectrum(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_the_quickstart_keeps_its_promises(tmp_path: Path) -> None:
     study = Study.load("quickstart")
-    assert study.generation.steps <= 20
+    assert study.generation.drawn_with.evaluations <= 20
     assert min(study.generation.members, study.evaluation.members) >= 256
     scores = scored(study, tmp_path, workers=2)
     ratio, value = scores.ratio.sel(ensemble="trained"), scores.value

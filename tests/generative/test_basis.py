@@ -1,4 +1,4 @@
-"""The Fourier basis: inverse pairs, unit variance, correlated channels, addresses, any grid."""
+"""What every basis keeps: Parseval, inverse, volume, unit variance, white noise, restoring."""
 
 from __future__ import annotations
 
@@ -6,171 +6,135 @@ import math
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from pushforward.generative import FourierBasis
-from pushforward.solvers import GaussianField, Grid, Use, diagnostics
+from pushforward.generative.bases import BASES
+from pushforward.generative.basis import Basis
+from pushforward.solvers import Grid, Use
 
-FIELD = GaussianField.matern(3.0, 0.5, deviation=2.0, cutoff=5)
-GRIDS = [Grid((32,)), Grid((16, 20), (2.0, 2.0)), Grid((12, 12, 12))]
+GRIDS = [Grid((12,), (3.0,)), Grid((8, 12), (1.0, 2.0)), Grid((4, 8, 4))]
+KINDS = pytest.mark.parametrize("kind", BASES)
 EACH = pytest.mark.parametrize("grid", GRIDS, ids=lambda grid: str(grid.shape))
 
 
-def draws(grid: Grid, count: int = 200, seed: int = 0) -> torch.Tensor:
-    return FIELD.sample(range(count), grid, seed)[:, None]
+def rough(grid: Grid, count: int, seed: int = 0) -> torch.Tensor:
+    """Two correlated channels of independent points, with a mean that varies."""
+    generator = torch.Generator().manual_seed(seed)
+    u = torch.randn(count, 2, *grid.shape, generator=generator, dtype=torch.float64)
+    u[:, 1] = 3 * u[:, 1] + 2 * u[:, 0]
+    return u + torch.linspace(0, 2, grid.shape[-1], dtype=torch.float64)
 
 
-def mixed(grid: Grid, count: int = 400, seed: int = 0) -> torch.Tensor:
-    """Two channels whose correlation depends on the scale."""
-    a, b = FIELD.sample(range(count), grid, seed), FIELD.sample(range(count), grid, seed + 1000)
-    smooth = grid.ifft(grid.fft(a) * torch.exp(grid.laplacian() / 4))
-    return torch.stack([a, 3 * smooth + 0.5 * b], 1)
+def shown(basis: Basis, u: torch.Tensor) -> torch.Tensor:
+    """The fields without what no coefficient of the basis holds (Fourier's Nyquist waves)."""
+    return basis.place(basis.read(u, basis.grid), basis.grid)
 
 
 @EACH
-def test_synthesis_undoes_analysis(grid: Grid) -> None:
-    u = draws(grid) + 3.0
-    basis = FourierBasis.fit(u, grid)
-    x = basis.analyse(u, grid)
-    assert x.shape == (200, 1, 2 * len(basis.waves))
-    torch.testing.assert_close(basis.synthesise(x, grid), u, rtol=0, atol=1e-10)
-    z = basis.noise(0, Use.PRIOR, range(4)).double()
-    torch.testing.assert_close(
-        basis.analyse(basis.synthesise(z, grid), grid), z, atol=1e-9, rtol=0
+@KINDS
+def test_coefficients_are_orthonormal(kind: str, grid: Grid) -> None:
+    basis = BASES[kind].fit(rough(grid, 60), grid)
+    u = rough(grid, 7, seed=1)
+    v = shown(basis, u)
+    if kind != "fourier":
+        assert len(basis.shell) == grid.size
+        torch.testing.assert_close(v, u, rtol=0, atol=1e-12)
+    torch.testing.assert_close(shown(basis, v), v, rtol=0, atol=1e-12)
+    raw = basis.read(v, grid)
+    torch.testing.assert_close(raw.square().sum(-1), v.square().mean(grid.axes))
+    inner = (raw[1:] * raw[:-1]).sum(-1)
+    torch.testing.assert_close(inner, (v[1:] * v[:-1]).mean(grid.axes))
+
+
+@EACH
+@KINDS
+def test_synthesis_undoes_analysis(kind: str, grid: Grid) -> None:
+    u = rough(grid, 60)
+    basis = BASES[kind].fit(u, grid)
+    v = shown(basis, u)
+    x = basis.analyse(v, grid)
+    assert x.shape == (60, 2, len(basis.shell))
+    torch.testing.assert_close(basis.synthesise(x, grid), v, rtol=0, atol=1e-10)
+    z = basis.noise(0, Use.PRIOR, range(4))
+    back = basis.analyse(basis.synthesise(z.double(), grid), grid)
+    torch.testing.assert_close(back, z.double(), rtol=0, atol=1e-10)
+    single = basis.analyse(basis.synthesise(z, grid), grid)
+    assert single.dtype == torch.float32
+    torch.testing.assert_close(single, z, rtol=0, atol=1e-4)
+
+
+@EACH
+@KINDS
+def test_log_det_is_that_of_the_dense_jacobian(kind: str, grid: Grid) -> None:
+    """From N grid values a channel to x: each value counts sqrt(N) times as much as in L^2."""
+    u = rough(grid, 300)
+    basis = BASES[kind].fit(u, grid)
+    jacobian = torch.autograd.functional.jacobian(
+        lambda v: basis.analyse(v, grid)[basis.mask], u[0]
     )
+    assert isinstance(jacobian, torch.Tensor)
+    rows = jacobian.flatten(1)
+    dense = 0.5 * torch.linalg.slogdet(rows @ rows.T)[1].item()
+    assert len(rows) == basis.dimensions
+    points = 0.5 * basis.dimensions * math.log(grid.size)
+    assert basis.log_det - points == pytest.approx(dense, rel=1e-9)
+    twice = BASES[kind].fit(2 * u, grid).log_det
+    assert twice == pytest.approx(basis.log_det - basis.dimensions * math.log(2), rel=1e-9)
+    assert abs(basis.log_det - dense) > 1  # negative control: without the sqrt(N)
 
 
-@EACH
-def test_plain_coefficients_are_orthonormal(grid: Grid) -> None:
-    u = draws(grid)
-    basis = FourierBasis.fit(u, grid)
-    raw = basis.read(u, grid)
-    torch.testing.assert_close(raw.square().sum(-1), u.square().mean(grid.axes))
-    torch.testing.assert_close(basis.place(raw, grid), u, rtol=0, atol=1e-12)
-
-
-def unit(x: torch.Tensor, basis: FourierBasis) -> bool:
-    """Whether every shell's mean square is within 4 standard errors of 1."""
-    mask = basis.mask.double()
-    count = basis.shell_sum(mask)
-    power = basis.shell_sum(x.double().square().mean(0) * mask) / count.clamp_min(1)
-    limit = 4 * (2 / (len(x) * count.clamp_min(1))).sqrt()
-    return bool(((power - 1).abs() < limit)[count > 0].all())
-
-
-@EACH
-def test_other_draws_have_unit_variance_on_every_shell(grid: Grid) -> None:
-    basis = FourierBasis.fit(draws(grid, 1500), grid)
-    x = basis.analyse(draws(grid, 150, seed=1), grid)
-    assert unit(x, basis)
-    wrong = GaussianField.matern(4.0, 0.5, deviation=2.0, cutoff=5)
-    y = basis.analyse(wrong.sample(range(150), grid, seed=1)[:, None], grid)
-    assert not unit(y, basis)
-
-
-def test_the_fitted_fields_have_unit_variance_exactly() -> None:
+@KINDS
+def test_fitted_fields_have_unit_variance(kind: str) -> None:
     grid = GRIDS[1]
-    u = mixed(grid)
-    basis = FourierBasis.fit(u, grid)
-    x = basis.analyse(u, grid) * basis.mask
-    count = basis.shell_sum(basis.mask.double())
-    power = basis.shell_sum(x.square().mean(0))
-    torch.testing.assert_close(power, count, rtol=1e-9, atol=0)
-
-
-def correlations(x: torch.Tensor, basis: FourierBasis) -> torch.Tensor:
-    """The correlation of the two channels on each shell, in standard errors."""
-    both = (basis.mask[0] & basis.mask[1]).to(x)
-    count = basis.shell_sum(both)
-    error = (len(x) * count.clamp_min(1)).rsqrt()
-    product = basis.shell_sum((x[:, 0] * x[:, 1]).mean(0) * both) / count.clamp_min(1)
-    power = basis.shell_sum(x.square().mean(0) * both) / count.clamp_min(1)
-    return (product / power.prod(0).clamp_min(1e-30).sqrt() / error)[count > 0]
-
-
-def test_correlated_channels_become_uncorrelated() -> None:
-    grid = GRIDS[1]
-    basis = FourierBasis.fit(mixed(grid, 4000), grid)
-    u = mixed(grid, 300, seed=7)
+    u = rough(grid, 200)
+    basis = BASES[kind].fit(u, grid)
     x = basis.analyse(u, grid)
-    assert correlations(x, basis).abs().max() < 4
-    assert unit(x, basis)
-    raw = basis.read(u, grid)
-    assert correlations(raw, basis).abs().max() > 10  # negative control: before whitening
-    torch.testing.assert_close(basis.synthesise(x, grid), u, rtol=0, atol=1e-9)
+    both = basis.mask.double()
+    noise = x.std(0) / math.sqrt(200)  # what is left of the mean is at most noise
+    assert (x.mean(0).abs() < 9 * noise + 1e-9).all()
+    product = torch.einsum("nim,njm->ijm", x, x) / 200
+    power = basis.shell_sum(product) / basis.shell_sum(both[:, None] * both)
+    wanted = torch.eye(2).double()[..., None].expand_as(power)
+    torch.testing.assert_close(power, wanted, rtol=0, atol=1e-9)
+    first = basis.log_variance[0].exp()[basis.mask[0]].sum()
+    assert first.item() == pytest.approx(1, rel=1e-9)
+    # the second channel is 3^2 of 3^2 + 2^2 given the first, on every coefficient alike
+    second = basis.log_variance[1].exp()[basis.mask[1]].sum()
+    assert second.item() == pytest.approx(9 / 13, rel=0.1)
+    rest = shown(basis, u) - basis.place(basis.mean, grid)
+    torch.testing.assert_close(basis.scale, rest.square().mean((0, *grid.axes)).sqrt())
 
 
-def test_perfectly_correlated_channels_are_one_degree_of_freedom() -> None:
-    grid = GRIDS[0]
-    a = draws(grid)
-    u = torch.cat([a, 2 * a], 1)
-    basis = FourierBasis.fit(u, grid)
-    assert basis.mask[0].any()
-    assert not basis.mask[1].any()
-    torch.testing.assert_close(
-        basis.synthesise(basis.analyse(u, grid), grid), u, atol=1e-9, rtol=0
-    )
+def whiteness(x: torch.Tensor) -> torch.Tensor:
+    """How far variances and correlations (n, K) are from those of white noise, in std. errors."""
+    n, count = x.shape
+    covariance = x.T @ x / n
+    variance = (covariance.diagonal().mean() - 1) / math.sqrt(2 / (n * count))
+    off = covariance - torch.diag(covariance.diagonal())
+    pairs = count * (count - 1) / 2
+    # n c^2 is chi-squared with one degree of freedom, its mean over the pairs has variance 2 / P
+    correlation = (off.square().sum() / 2 * n / pairs - 1) / math.sqrt(2 / pairs)
+    return torch.stack([variance, correlation])
 
 
-def test_constant_channel_is_all_mean() -> None:
-    grid = GRIDS[0]
-    a = draws(grid)
-    u = torch.cat([a, torch.full_like(a, 3.0)], 1)
-    basis = FourierBasis.fit(u, grid)
-    assert not basis.mask[1].any()
-    assert torch.isfinite(basis.log_variance).all()
-    v = basis.synthesise(basis.noise(0, Use.PRIOR, range(3)), grid)
-    torch.testing.assert_close(v[:, 1], torch.full_like(v[:, 1], 3.0))
-
-
-def test_floor_drops_waves_without_variance() -> None:
-    grid = Grid((24, 24))
-    rough = GaussianField.matern(2.0, 0.5, mean=False).sample(range(300), grid)
-    cut = grid.ifft(grid.fft(rough) * grid.resolved(2 / 3))[:, None]
-    noise = 1e-8 * torch.randn(cut.shape, generator=torch.Generator().manual_seed(0)).double()
-    basis = FourierBasis.fit(cut + noise, grid, floor=1e-9)
-    assert basis.waves.abs().max() == 7  # the largest wave below 2/3 of 12
-    kept = basis.mask.sum().item()
-    assert kept == 15 * 15 - 1  # pairs of a half plane, no constant
-    x = basis.noise(0, Use.PRIOR, range(3))
-    beyond = grid.fft(basis.synthesise(x, grid)).abs() * ~grid.resolved(2 / 3)
-    assert beyond.max() < 1e-7
-    assert len(FourierBasis.fit(cut + noise, grid, floor=1e-30).waves) > len(basis.waves)
-
-
-def test_only_a_significant_mean_is_kept() -> None:
-    grid = Grid((32,))
-    centred = GaussianField.matern(3.0, 0.5, deviation=1.0, cutoff=5).sample(range(100), grid)
-    assert FourierBasis.fit(centred[:, None], grid).mean.abs().max() == 0
-    profile = 0.7 + 2 * torch.sin(3 * grid.coordinates()[0])
-    basis = FourierBasis.fit((centred + profile)[:, None], grid)
-    zero = torch.zeros(1, *basis.mean.shape, dtype=torch.float64)
-    average = basis.synthesise(zero, grid)[0, 0]
-    assert (average - profile).abs().max() < 1.0 < profile.abs().max()
-    assert int((basis.mean != 0).sum()) <= 3
-
-
-def test_translation_is_rolling() -> None:
+@KINDS
+def test_noise_is_white_and_stays_so_through_space(kind: str) -> None:
     grid = GRIDS[1]
-    u = mixed(grid, 50)
-    basis = FourierBasis.fit(u, grid)
-    x = basis.analyse(u, grid)
-    steps = [(3, 0), (0, -4), (5, 7), (16, 20)]
-    for number, (dy, dx) in enumerate(steps):
-        shift = torch.tensor([[dy / 16, dx / 20]])
-        moved = basis.translate(x[number][None], shift)
-        expected = basis.analyse(u[number].roll((dy, dx), (-2, -1)), grid)[None]
-        # the fitted mean stays where it is: it is the mean of all translates
-        torch.testing.assert_close(moved, expected, rtol=0, atol=1e-6)
-    half = torch.full((50, 2), 0.5 / 16)
-    there = basis.translate(x, half)
-    torch.testing.assert_close(basis.translate(there, -half), x, rtol=0, atol=1e-6)
-    assert (there - x).abs().max() > 0.1
-    torch.testing.assert_close(there.square().sum(-1), x.square().sum(-1))
+    basis = BASES[kind].fit(rough(grid, 60), grid)
+    z = basis.noise(1, Use.PRIOR, range(1500)).double()
+    x = basis.analyse(basis.synthesise(z, grid), grid)[:, basis.mask]
+    assert x.shape[1] == basis.dimensions
+    assert whiteness(x).abs().max() < 4
+    assert whiteness(1.02 * x).abs().max() > 4
+    assert whiteness((x + 0.1 * x.roll(1, 1)) / math.sqrt(1.01)).abs().max() > 4
+    assert (z * ~basis.mask).abs().max() == 0
 
 
-def test_noise_is_addressed_by_member_channel_and_wave() -> None:
-    grid = GRIDS[1]
-    basis = FourierBasis.fit(mixed(grid), grid)
+@KINDS
+def test_noise_is_addressed(kind: str) -> None:
+    grid = GRIDS[2]
+    basis = BASES[kind].fit(rough(grid, 60), grid)
     noise = basis.noise(3, Use.CHURN, range(6), 2)
     assert noise.dtype == torch.float32
     assert torch.equal(basis.noise(3, Use.CHURN, [5, 1], 2), noise[[5, 1]])
@@ -182,89 +146,161 @@ def test_noise_is_addressed_by_member_channel_and_wave() -> None:
         noise.flip(1),
     ):
         assert not ((other == noise) & (noise != 0)).any()
-    few = FourierBasis.fit(mixed(Grid((8, 8), grid.extent)), Grid((8, 8), grid.extent))
-    at = [basis.waves.tolist().index(wave) for wave in few.waves.tolist()]
-    pairs = noise.unflatten(-1, (-1, 2))[:, :, at]
-    both = few.mask & basis.mask.unflatten(-1, (-1, 2))[:, at].flatten(1)
-    assert (both.sum(1) > 20).all()
-    small = few.noise(3, Use.CHURN, range(6), 2)
-    assert torch.equal(small * both, pairs.flatten(-2) * both)
+    values = noise[:, basis.mask].flatten()
+    assert len(values.unique()) > 0.999 * len(values)  # no two coefficients share a number
 
 
-def test_noise_is_white_where_kept_and_zero_where_dropped() -> None:
+@KINDS
+def test_a_state_restores_the_basis(kind: str) -> None:
     grid = GRIDS[1]
-    basis = FourierBasis.fit(mixed(grid), grid)
-    noise = basis.noise(0, Use.PRIOR, range(500))
-    assert unit(noise, basis)
-    assert not unit(1.1 * noise, basis)
-    assert correlations(noise, basis).abs().max() < 4
-    assert (noise * ~basis.mask).abs().max() == 0
+    u = rough(grid, 60)
+    one = BASES[kind].fit(u, grid)
+    two = BASES[kind](grid, one.state_dict())
+    assert two.kind == kind
+    assert torch.equal(two.analyse(u, grid), one.analyse(u, grid))
+    z = one.noise(0, Use.PRIOR, [4])
+    assert torch.equal(two.synthesise(z, grid), one.synthesise(z, grid))
+    assert torch.equal(two.noise(0, Use.PRIOR, [4]), z)
+    assert two.log_det == one.log_det
+    assert not torch.equal(BASES[kind].fit(2 * u, grid).analyse(u, grid), one.analyse(u, grid))
 
 
-@pytest.mark.parametrize("ndim", [1, 2, 3])
-def test_coefficients_do_not_depend_on_the_resolution(ndim: int) -> None:
-    coarse, fine = (Grid((n,) * ndim) for n in ((32, 64) if ndim < 3 else (12, 16)))
-    u, v = (draws(grid, 100) for grid in (coarse, fine))
-    a, b = FourierBasis.fit(u, coarse), FourierBasis.fit(v, fine)
-    assert torch.equal(a.waves, b.waves)
-    assert torch.equal(a.mask, b.mask)
-    x = a.analyse(u, coarse)
-    torch.testing.assert_close(b.analyse(v, fine), x, rtol=0, atol=1e-9)
-    torch.testing.assert_close(a.analyse(v, fine), x, rtol=0, atol=1e-9)
-    torch.testing.assert_close(a.synthesise(x, fine), v, rtol=0, atol=1e-10)
-    torch.testing.assert_close(a.log_variance, b.log_variance)
+@KINDS
+def test_channels_that_say_nothing_are_dropped(kind: str) -> None:
+    grid = Grid((12,))
+    u = rough(grid, 80)[:, :1]
+    basis = BASES[kind].fit(torch.cat([u, 2 * u], 1), grid)
+    assert basis.mask[0].any()
+    assert not basis.mask[1].any()
+    v = shown(basis, torch.cat([u, 2 * u], 1))
+    x = basis.analyse(v, grid)
+    torch.testing.assert_close(basis.synthesise(x, grid), v, rtol=0, atol=1e-9)
+    still = BASES[kind].fit(torch.cat([u, torch.full_like(u, 3.0)], 1), grid)
+    assert not still.mask[1].any()
+    assert torch.isfinite(still.log_variance).all()
+    v = still.synthesise(still.noise(0, Use.PRIOR, range(3)), grid)
+    torch.testing.assert_close(v[:, 1], torch.full_like(v[:, 1], 3.0))
+    assert still.dimensions == int(still.mask[0].sum())
 
 
-def test_a_grid_too_coarse_shows_what_it_can() -> None:
-    fine, coarse = Grid((32, 32)), Grid((6, 8))
-    u = draws(fine, 50)
-    basis = FourierBasis.fit(u, fine)
-    x = basis.analyse(u, fine)
-    shown = basis.synthesise(x, coarse)
-    torch.testing.assert_close(shown, fine.resample(u, coarse), rtol=0, atol=1e-10)
-    resolved = (basis.waves.abs() < torch.tensor([3, 4])).all(1).repeat_interleave(2)
-    seen = basis.read(shown, coarse)
-    torch.testing.assert_close(seen, basis.read(u, fine) * resolved, rtol=0, atol=1e-10)
+@KINDS
+def test_bands_average_what_is_kept(kind: str) -> None:
+    grid = GRIDS[1]
+    basis = BASES[kind].fit(rough(grid, 60), grid)
+    assert basis.band.shape == basis.shell.shape
+    assert 0 <= int(basis.band.min()) <= int(basis.band.max()) < basis.bands
+    kept = basis.mask.any(0)
+    values = torch.randn(3, 2, len(kept), generator=torch.Generator().manual_seed(0))
+    means = basis.band_mean(values)
+    assert means.shape == (3, 2, basis.bands)
+    for band in range(basis.bands):
+        some = (basis.band == band) & kept
+        wanted = values[..., some].mean(-1) if some.any() else torch.zeros(3, 2)
+        torch.testing.assert_close(means[..., band], wanted)
+    shells = basis.shell_mean(values)
+    wanted = values[..., basis.shell == 0].mean(-1)
+    torch.testing.assert_close(shells[..., 0], wanted)
 
 
-def test_spectrum_and_scale_are_those_of_the_data() -> None:
-    grid = Grid((32, 32))
-    basis = FourierBasis.fit(draws(grid, 2000), grid)
-    assert basis.log_variance.max() == 0
-    assert basis.scale.item() == pytest.approx(2.0, rel=4 / math.sqrt(2 * 2000 * 5))
-    symbol, count = (
-        diagnostics.shell_sums(density, grid)
-        for density in (FIELD.symbol(grid), (FIELD.symbol(grid) > 0).double())
-    )
-    theory = torch.log(symbol / count)[basis.shell] - math.log(symbol[0] / count[0])
-    error = (2 * (1 / (2000 * count[basis.shell]) + 1 / 2000)).sqrt()
-    gap = (basis.log_variance[0] - theory).abs()[basis.mask[0]]
-    assert (gap < 4 * error[basis.mask[0]]).all()
-    assert not (gap + 0.2 < 4 * error[basis.mask[0]]).all()
+@KINDS
+def test_modes_name_what_a_basis_has(kind: str) -> None:
+    grid = GRIDS[1]
+    modes = BASES[kind].fit(rough(grid, 60), grid).modes
+    assert (modes.points, modes.extent) == (grid.size, grid.extent)
+    assert (modes.frequency is not None) == (kind in ("fourier", "cosine"))
+    assert (modes.level is not None) == (kind == "haar")
+    assert (modes.position is not None) == (kind in ("haar", "pixel"))
+    assert modes.folds == (2 if kind == "cosine" else 1)
 
 
-def test_working_grid_holds_every_kept_wave() -> None:
-    grid = Grid((64, 48))
-    basis = FourierBasis.fit(draws(grid, 50), grid)
-    for oversampling in (1.0, 1.5, 2.0):
-        small = basis.working_grids(oversampling)[-1]
-        assert all(n > oversampling * 10 for n in small.shape)
-        x = basis.noise(0, Use.PRIOR, [0]).double()
-        torch.testing.assert_close(
-            basis.analyse(basis.synthesise(x, small), small), x, rtol=0, atol=1e-10
-        )
+@KINDS
+def test_working_grids_hold_what_is_kept(kind: str) -> None:
+    grid = Grid((16, 24), (1.0, 2.0))
+    basis = BASES[kind].fit(rough(grid, 60), grid)
+    grids = basis.working_grids()
+    held = [basis.held(small) for small in grids]
+    assert all(mask.shape == basis.shell.shape for mask in held)
+    assert held[-1].all()
+    assert [int(mask.sum()) for mask in held] == sorted({int(mask.sum()) for mask in held})
+    assert (len(grids) > 1) == (kind in ("fourier", "cosine", "haar"))
+    z = basis.noise(0, Use.PRIOR, [0]).double()
+    for small, mask in zip(grids, held, strict=True):
+        seen = basis.read(basis.place(z, small), small)
+        torch.testing.assert_close(seen, z * mask, rtol=0, atol=1e-10)
 
 
-def test_fields_that_cannot_be_fitted_are_refused() -> None:
+@KINDS
+def test_gradients_pass_through(kind: str) -> None:
+    """Also after the basis was first used in inference mode."""
     grid = Grid((8, 8))
-    broken = draws(grid, 3)
+    basis = BASES[kind].fit(rough(grid, 40), grid)
+    with torch.inference_mode():
+        basis.synthesise(basis.noise(0, Use.PRIOR, [0]), grid)
+        basis.band_mean(basis.read(rough(grid, 2), grid))
+    u = rough(grid, 2).requires_grad_()
+    basis.place(basis.read(u, grid) ** 2, grid).sum().backward()
+    assert u.grad is not None
+    assert u.grad.abs().max() > 0
+
+
+@KINDS
+def test_fields_that_cannot_be_fitted_are_refused(kind: str) -> None:
+    grid = Grid((8, 8))
+    broken = rough(grid, 3)
     broken[1, 0, 0, 0] = math.nan
     with pytest.raises(ValueError, match="1 non-finite values; remove those members"):
-        FourierBasis.fit(broken, grid)
+        BASES[kind].fit(broken, grid)
     with pytest.raises(ValueError, match="at least 2 finite fields"):
-        FourierBasis.fit(draws(grid, 1), grid)
+        BASES[kind].fit(rough(grid, 1), grid)
     with pytest.raises(ValueError, match="fields that vary"):
-        FourierBasis.fit(torch.ones(4, 1, 8, 8), grid)
-    basis = FourierBasis.fit(draws(grid, 20), grid)
-    with pytest.raises(ValueError, match="keep the box"):
-        basis.analyse(torch.zeros(1, 8, 8), Grid((8, 8), (1.0, 1.0)))
+        BASES[kind].fit(torch.ones(4, 1, 8, 8), grid)
+    basis = BASES[kind].fit(rough(grid, 20), grid)
+    with pytest.raises(ValueError, match="was fitted on"):
+        basis.analyse(torch.zeros(2, 8, 8), Grid((8, 8), (1.0, 1.0)))
+
+
+@KINDS
+def test_what_a_basis_cannot_do_is_refused_with_the_reason(kind: str) -> None:
+    grid = Grid((8, 8))
+    basis = BASES[kind].fit(rough(grid, 20), grid)
+    values = torch.ones(1, 2, len(basis.shell))
+    if basis.localised:
+        torch.testing.assert_close(basis.spread(values, grid), torch.ones(1, 2, 8, 8))
+    else:
+        with pytest.raises(ValueError, match=f"got {kind}, whose .* everywhere; choose the pixel"):
+            basis.spread(values, grid)
+    if basis.translates:
+        x = basis.analyse(rough(grid, 1), grid)
+        still = basis.translate(x, torch.zeros(1, 2))
+        torch.testing.assert_close(still, x, rtol=0, atol=1e-12)
+    else:
+        with pytest.raises(ValueError, match=f"got {kind}, whose .*; train without translations"):
+            basis.translate(values, torch.zeros(1, 2))
+    if kind in ("pixel", "pca"):
+        with pytest.raises(ValueError, match=f"got {kind}, whose .*; choose fourier, cosine"):
+            basis.extend(Grid((16, 16)))
+        for call in (basis.held, lambda other: basis.place(values, other)):
+            with pytest.raises(ValueError, match=f"that the {kind} basis was fitted on"):
+                call(Grid((16, 16)))
+    else:
+        for other in (Grid((4, 8)), Grid((16, 16), (1.0, 1.0))):
+            with pytest.raises(ValueError, match="with at least"):
+                basis.extend(other)
+
+
+SHAPES = st.lists(st.sampled_from([4, 6, 8, 12]), min_size=1, max_size=3).map(tuple)
+
+
+@settings(deadline=None, max_examples=12)
+@given(shape=SHAPES, seed=st.integers(0, 100), kind=st.sampled_from(sorted(BASES)))
+def test_any_box_is_told_without_loss(shape: tuple[int, ...], seed: int, kind: str) -> None:
+    grid = Grid(shape, tuple(1.0 + axis for axis in range(len(shape))))
+    u = rough(grid, 14, seed)
+    basis = BASES[kind].fit(u, grid)
+    v = shown(basis, u)
+    if kind != "fourier":
+        torch.testing.assert_close(v, u, rtol=0, atol=1e-11)
+    raw = basis.read(v, grid)
+    torch.testing.assert_close(raw.square().sum(-1), v.square().mean(grid.axes))
+    x = basis.analyse(v, grid)
+    torch.testing.assert_close(basis.synthesise(x, grid), v, rtol=0, atol=1e-9)

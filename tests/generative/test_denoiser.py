@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 
 from pushforward.generative import (
     Architecture,
+    Backbone,
     FourierBasis,
     GaussianDenoiser,
+    Hierarchy,
     MixtureDenoiser,
     NeuralDenoiser,
     Path,
@@ -105,7 +107,7 @@ def skewed(grid: Grid, count: int, channels: int = 1, seed: int = 0) -> torch.Te
 @pytest.mark.parametrize("channels", [1, 2])
 def test_untrained_network_is_the_wiener_filter_exactly(grid: Grid, channels: int) -> None:
     basis = FourierBasis.fit(skewed(grid, 40, channels), grid)
-    neural = NeuralDenoiser(basis, width=6, modes=3, layers=1)
+    neural = NeuralDenoiser(basis, Backbone(width=6, modes=3, layers=1))
     xi = 3 * basis.noise(0, Use.PRIOR, range(5))
     log_snr = torch.linspace(-10, 10, 5)[:, None, None] + basis.log_variance.float()
     assert (neural.correction(xi, log_snr) == 0).all()
@@ -124,7 +126,7 @@ def disturb(neural: NeuralDenoiser) -> None:
 def test_network_gives_nothing_to_dropped_coefficients() -> None:
     grid = Grid((16, 16))
     basis = FourierBasis.fit(skewed(grid, 40, 2), grid)
-    neural = NeuralDenoiser(basis, width=6, modes=3, layers=1)
+    neural = NeuralDenoiser(basis, Backbone(width=6, modes=3, layers=1))
     disturb(neural)
     y = basis.noise(0, Use.PRIOR, range(4))
     log_snr = torch.tensor([-3.0, 0.0, 2.0, 9.0])[:, None, None].expand_as(y)
@@ -139,7 +141,7 @@ def test_network_commutes_with_translations() -> None:
     """The denoiser of a homogeneous law sees no place in the box."""
     grid = Grid((16, 16))
     basis = FourierBasis.fit(skewed(grid, 40), grid)
-    neural = NeuralDenoiser(basis, width=6, modes=3, layers=1)
+    neural = NeuralDenoiser(basis, Backbone(width=6, modes=3, layers=1))
     disturb(neural)
     y = basis.noise(0, Use.PRIOR, range(3))
     size = neural.grids[-1].shape
@@ -156,7 +158,9 @@ def test_loss_of_an_untrained_surrogate_is_one(hierarchy: float, copies: int) ->
     """Also where a channel repeats another: dropped coefficients are no part of the mean."""
     grid, count = Grid((16, 16)), 800
     u = skewed(grid, count).repeat(1, copies, 1, 1)
-    architecture = Architecture(path=Path(hierarchy=hierarchy), width=4, modes=2, layers=1)
+    architecture = Architecture(
+        path=Path(Hierarchy(hierarchy)), backbone=Backbone(width=4, modes=2, layers=1)
+    )
     surrogate = Surrogate.fit(architecture, u, grid)
     x = surrogate.basis.analyse(u, grid)
     t = uniforms(0, Use.LEVEL, range(count), [torch.zeros(1, dtype=torch.int64)])[:, 0].float()

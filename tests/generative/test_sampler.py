@@ -12,13 +12,20 @@ import torch
 from pushforward.generative import (
     Denoiser,
     GaussianDenoiser,
+    Hierarchy,
+    Levels,
     MixtureDenoiser,
+    Modes,
     Path,
     integrate_path,
 )
 from pushforward.generative.denoiser import angle
 
-FLAT = torch.zeros(1, 4, dtype=torch.float64)
+
+def levels(modes: int | torch.Tensor = 4, hierarchy: float = 1.0, **path: Any) -> Levels:
+    """The levels of a path for so many equal coefficients, or for given log variances."""
+    alike = torch.zeros(1, modes).double() if isinstance(modes, int) else modes
+    return Path(Hierarchy(hierarchy), **path).on(Modes(alike))
 
 
 def noise(count: int, modes: int = 4, seed: int = 0) -> Any:
@@ -30,7 +37,7 @@ def noise(count: int, modes: int = 4, seed: int = 0) -> Any:
 @pytest.mark.parametrize("order", [1, 2])
 def test_flow_returns_gaussian_draws_untouched(steps: int, order: int) -> None:
     start = noise(10)(0)
-    x = integrate_path(GaussianDenoiser(), Path(), FLAT, lambda _: start, steps=steps, order=order)
+    x = integrate_path(GaussianDenoiser(), levels(), lambda _: start, steps=steps, order=order)
     assert torch.equal(x, start)
 
 
@@ -43,8 +50,7 @@ def test_churn_keeps_gaussian_draws_at_unit_variance(steps: int, churn: float, o
     for one in range(steps + 1):
         gain = integrate_path(
             GaussianDenoiser(),
-            Path(lowest=-3, highest=3),
-            FLAT - torch.arange(4.0),
+            levels(-torch.arange(4.0)[None].double(), lowest=-3, highest=3),
             lambda step, one=one: torch.full((1, 1, 4), float(step == one), dtype=torch.float64),
             steps=steps,
             order=order,
@@ -59,13 +65,11 @@ def test_churn_keeps_gaussian_draws_at_unit_variance(steps: int, churn: float, o
 @pytest.mark.parametrize("churn", [0.0, 1.0])
 def test_moments_of_gaussian_draws(churn: float) -> None:
     count = 4000
-    x = integrate_path(GaussianDenoiser(), Path(), FLAT, noise(count), steps=4, churn=churn)
+    x = integrate_path(GaussianDenoiser(), levels(), noise(count), steps=4, churn=churn)
     assert (x.mean(0).abs() < 4 / math.sqrt(count)).all()
     assert ((x.square().mean(0) - 1).abs() < 4 * math.sqrt(2 / count)).all()
     assert ((x**4).mean() - 3).abs() < 4 * math.sqrt(96 / x.numel())
-    narrow = integrate_path(
-        GaussianDenoiser(0.8), Path(), FLAT, noise(count), steps=32, churn=churn
-    )
+    narrow = integrate_path(GaussianDenoiser(0.8), levels(), noise(count), steps=32, churn=churn)
     assert not ((narrow.square().mean(0) - 1).abs() < 4 * math.sqrt(2 / count)).all()
 
 
@@ -80,8 +84,8 @@ def test_order_by_the_gain_of_each_mode(order: int, hierarchy: float) -> None:
     variance = torch.tensor([[0.2, 0.7, 2.0, 5.0]], dtype=torch.float64)
     log_variance = torch.tensor([[0.0, -0.5, -1.0, -2.0]], dtype=torch.float64)
     # the last step, from theta(0) to 0, does not shrink with the others: make it negligible
-    path = Path(hierarchy=hierarchy, schedule="cosine", lowest=-6, highest=20)
-    theta = angle(path(torch.ones(1), log_variance))[0]
+    path = levels(log_variance, hierarchy, schedule="cosine", lowest=-6, highest=20)
+    theta = angle(path(torch.ones(1)))[0]
     exact = (variance / (variance * theta.cos() ** 2 + theta.sin() ** 2)).sqrt()
     counts, errors = [40, 80, 160, 320], []
     for steps in counts:
@@ -89,7 +93,6 @@ def test_order_by_the_gain_of_each_mode(order: int, hierarchy: float) -> None:
         gain = integrate_path(
             GaussianDenoiser(variance),
             path,
-            log_variance,
             lambda _, one=one: one,
             steps=steps,
             order=order,
@@ -110,8 +113,7 @@ def test_churned_variance_converges_to_that_of_the_data(churn: float) -> None:
         for one in range(steps + 1):
             total += integrate_path(
                 GaussianDenoiser(variance),
-                Path(lowest=-8, highest=12),
-                FLAT,
+                levels(lowest=-8, highest=12),
                 lambda step, one=one: torch.full((1, 1, 4), float(step == one)).double(),
                 steps=steps,
                 churn=churn,
@@ -135,8 +137,7 @@ def test_mixture_is_sampled_with_its_weights_and_variances(churn: float) -> None
     variances = torch.tensor([[[0.05, 0.8]], [[0.1, 0.3]]], dtype=torch.float64)
     x = integrate_path(
         MixtureDenoiser(weights, means, variances),
-        Path(lowest=-9, highest=9),
-        FLAT[:, :2],
+        levels(2, lowest=-9, highest=9),
         noise(count, 2),
         steps=120,
         churn=churn,
@@ -147,7 +148,7 @@ def test_mixture_is_sampled_with_its_weights_and_variances(churn: float) -> None
         error = math.sqrt(2 / (number * count))
         assert ((variance / truth - 1).abs() < 4 * error).all(), (variance, truth)
     # negative control: the Gaussian of the same mean and variance is refused
-    plain = integrate_path(GaussianDenoiser(), Path(), FLAT[:, :2], noise(count, 2), steps=8)
+    plain = integrate_path(GaussianDenoiser(), levels(2), noise(count, 2), steps=8)
     assert abs(components(plain)[0] - share) > 4 * math.sqrt(share * (1 - share) / count)
 
 
@@ -174,7 +175,7 @@ def test_a_step_is_one_evaluation_and_watched(order: int, churn: float) -> None:
 
     start = noise(2)(0)
     x = integrate_path(
-        counter, Path(), FLAT, lambda _: start, steps=5, order=order, churn=churn, watch=watch
+        counter, levels(), lambda _: start, steps=5, order=order, churn=churn, watch=watch
     )
     assert counter.calls == 5
     assert seen == [0, 1, 2, 3, 4, 5]
@@ -185,4 +186,4 @@ def test_a_step_is_one_evaluation_and_watched(order: int, churn: float) -> None:
 @pytest.mark.parametrize("bad", [{"steps": 0}, {"order": 3}, {"order": 0}, {"churn": -0.1}])
 def test_bad_arguments_are_refused(bad: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="change the one that is off"):
-        integrate_path(GaussianDenoiser(), Path(), FLAT, noise(1), **bad)
+        integrate_path(GaussianDenoiser(), levels(), noise(1), **bad)

@@ -1,13 +1,17 @@
 """Batches are a function of (seed, step): permutations, levels, shifts, frames as channels."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from pushforward.batches import Batches, load
-from pushforward.generative import Architecture, Surrogate
+from pushforward.generative import Architecture, Backbone, Surrogate, Variation
 from pushforward.simulation import simulate
 from pushforward.solvers import Grid
 from pushforward.study import Study
+
+SMALL = Architecture(backbone=Backbone(width=4, modes=2, layers=1))
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +23,7 @@ def study() -> Study:
 def batches(study: Study) -> Batches:
     grid = Grid((16, 16))
     fields = torch.randn(20, 1, 16, 16, generator=torch.Generator().manual_seed(0))
-    surrogate = Surrogate.fit(Architecture(width=4, modes=2, layers=1), fields, grid)
+    surrogate = Surrogate.fit(SMALL, fields, grid)
     return Batches(surrogate.basis.analyse(fields, grid), surrogate, study.training)
 
 
@@ -48,7 +52,7 @@ def test_levels_fill_the_path_one_in_each_stratum(batches: Batches) -> None:
 
 
 def test_noise_is_standard_and_translation_keeps_each_wave_s_power(batches: Batches) -> None:
-    x, _, eps = batches(0)
+    x, _, eps, _ = batches(0)
     kept = eps[:, batches.basis.mask]
     assert abs(float(kept.mean())) < 4 / kept.numel() ** 0.5
     assert abs(float(kept.var()) - 1) < 4 * (2 / kept.numel()) ** 0.5
@@ -56,6 +60,24 @@ def test_noise_is_standard_and_translation_keeps_each_wave_s_power(batches: Batc
     power = [z.unflatten(-1, (-1, 2)).square().sum(-1) for z in (x, still)]
     torch.testing.assert_close(power[0], power[1], rtol=1e-4, atol=1e-5)
     assert not torch.allclose(x, still)
+
+
+def test_levels_are_the_path_s_unless_they_vary(study: Study) -> None:
+    grid = Grid((16, 16))
+    fields = torch.randn(20, 2, 16, 16, generator=torch.Generator().manual_seed(0))
+    plain = Surrogate.fit(SMALL, fields, grid)
+    x = plain.basis.analyse(fields, grid)
+    one = Batches(x, plain, study.training)(3)
+    assert torch.equal(one.log_snr, plain.levels(one.t))
+    varied = replace(SMALL, variation=Variation(strengths=(0.4, 1.6), clean=0.3, drowned=0.2))
+    batches = Batches(x, Surrogate.fit(varied, fields, grid), study.training)
+    many = torch.cat([batches(step).log_snr for step in range(50)])
+    assert torch.equal(batches(3).log_snr, many[24:32])  # a function of the step
+    clean, drowned = (many == torch.inf)[:, 0, 0], (many == -torch.inf)[:, 0, 0]
+    for share, truth in ((clean, 0.3 * 0.5), (drowned, 0.2 * 0.5)):
+        error = 4 * (truth * (1 - truth) / len(many)) ** 0.5
+        assert abs(float(share.float().mean()) - truth) < error
+    assert not torch.equal(batches(3).log_snr, one.log_snr)
 
 
 def test_frames_are_stacked_as_channels_in_their_order(study: Study, archive) -> None:

@@ -13,6 +13,7 @@ import xarray as xr
 
 from pushforward.archive import Archive
 from pushforward.generation import generate
+from pushforward.generative import Sampler
 from pushforward.solvers import GaussianField, GrayScott, Grid
 from pushforward.spec import Generation, Simulation, Training
 
@@ -53,7 +54,8 @@ def numbers(monkeypatch: pytest.MonkeyPatch) -> Numbers:
 
 
 def test_stacked_channels_become_variables_in_time(archive: Archive, numbers: Numbers):
-    generation = spec(seed=3, steps=7, order=1, churn=0.5)
+    sampler = Sampler(steps=7, order=1, churn=0.5)
+    generation = spec(seed=3, sampler=sampler)
     assert generate(generation, archive) == generation.name
     dataset = archive.open(generation).load()
     assert dataset.u.dims == ("member", "time", "y", "x")
@@ -63,7 +65,8 @@ def test_stacked_channels_become_variables_in_time(archive: Archive, numbers: Nu
         assert generation.training.stack[channel] == ((0, -1)[frame], name)
         value = float(dataset[name][6, frame, 0, 0])
         assert value == pytest.approx(600 + 10 * channel + 3.004, abs=1e-4)
-    options = {"seed": 3, "steps": 7, "order": 1, "churn": 0.5, "batch": 4}
+    assert dataset.attrs["network_evaluations"] == 7
+    options = {"seed": 3, "sampler": sampler, "extend": False, "batch": 4}
     assert numbers.calls == [(range(n, min(n + 4, 10)), options) for n in (0, 4, 8)]
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 
+from pushforward.generative import PRESETS
 from pushforward.lineage import Spec
 from pushforward.solvers import GaussianField, GrayScott, Grid, NavierStokes
 from pushforward.spec import Evaluation, Generation, Simulation, Training, restore
@@ -164,6 +166,21 @@ def test_overrides_are_yaml(path: Path):
         ("simulation.block=33", "simulation: ", "change one"),
         ("simulation.grid.shape=[64]", "simulation: ", "use (ny, nx)"),
         ("training.surrogate.prest=gud", "training.surrogate.prest: ", "did you mean preset?"),
+        (
+            "training.surrogate.path.prior.kind=wite",
+            "training.surrogate.path.prior.kind: ",
+            "white?",
+        ),
+        ("training.surrogate.basis=haar", "training: ", "training.translations=false"),
+        ("training.surrogate.loss.norm=2", "training.surrogate.loss: ", "norm from 0 to 1"),
+        ("training.surrogate.process.mass=-1", "training.surrogate.process: ", "leave it out"),
+        ("generation.sampler.metod=heun", "generation.sampler.metod: ", "did you mean method?"),
+        ("generation.sampler={method: heum}", "generation.sampler.method: ", "did you mean heun?"),
+        (
+            "generation.sampler={method: strang, churn: 1}",
+            "generation.sampler: ",
+            "leave churn out",
+        ),
         ("training.surrogate.preset=gudd", "training.surrogate.preset: ", "did you mean gud?"),
         ("training.simulation.step=1", "training.simulation: ", "write it as simulation"),
         ("training.frames=[5]", "training: ", "choose from 0..2"),
@@ -182,6 +199,22 @@ def test_a_mistake_is_one_sentence(path: Path, override: str, where: str, remedy
     text = refusal(path, override)
     assert text.startswith(where)
     assert remedy in text
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_is_one_key_and_any_part_of_it_can_be_changed(path: Path, name: str):
+    study = Study.load(path, [f"training.surrogate.preset={name}"])
+    plain = PRESETS[name]
+    # what the file says of the network stays; everything else is the preset's
+    assert study.training.surrogate == replace(plain, backbone=study.training.surrogate.backbone)
+    sampler = study.generation.drawn_with
+    assert (sampler.method, sampler.churn) == (plain.method, plain.churn)
+    lowest = f"training.surrogate.path.lowest={plain.path.lowest - 1}"
+    other = Study.load(path, [f"training.surrogate.preset={name}", lowest])
+    changed = replace(plain.path, lowest=plain.path.lowest - 1)
+    assert other.training.surrogate.path == changed
+    assert other.training.name != study.training.name
+    assert restore("training", other.training.model_dump(mode="json")) == other.training
 
 
 def test_a_mistake_in_the_file_is_one_sentence(path: Path):
@@ -214,6 +247,6 @@ def test_smoke_keeps_the_kinds_and_runs_in_a_moment(path: Path):
     assert small.simulation.grid == Grid((16, 16), study.simulation.grid.extent)
     assert len(small.training.times) == len(study.training.times)
     assert small.simulation.times[-1] <= 24 * small.simulation.step + 1e-12
-    assert small.generation.steps <= 4
+    assert small.generation.sampler.steps <= 4
     assert small.simulation.members <= 80
     assert small.smoke().evaluation.name == small.evaluation.name

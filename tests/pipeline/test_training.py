@@ -10,6 +10,7 @@ import torch
 from pushforward import training as room
 from pushforward.archive import WEIGHTS, Archive
 from pushforward.curve import FILE as METRICS
+from pushforward.generative import Sampler
 from pushforward.shelf import CHECKPOINT
 from pushforward.simulation import simulate
 from pushforward.spec import Simulation, Training
@@ -40,8 +41,9 @@ def test_zero_steps_are_the_exact_gaussian_surrogate(study: Study, stored: Archi
     training = change(study.training, steps=0)
     room.train(training, stored)
     surrogate = stored.surrogate(training)
-    some = surrogate.sample(range(3), steps=3)
-    assert torch.equal(some, surrogate.gaussian().sample(range(3), steps=1))
+    some = surrogate.sample(range(3), sampler=Sampler(steps=3))
+    once = surrogate.gaussian().sample(range(3), sampler=Sampler(steps=1))
+    assert torch.equal(some, once)
 
 
 def test_training_changes_the_samples_and_writes_its_curve(study: Study, stored: Archive) -> None:
@@ -55,6 +57,18 @@ def test_training_changes_the_samples_and_writes_its_curve(study: Study, stored:
     assert math.isfinite(lines[-1]["held_out_loss"])
     table = stored.read_json(study.training, room.CALIBRATION)
     assert len(table["ratio"]) == len(table["log_snr"])
+    tests = [line["calibration"] for line in lines if "calibration" in line]
+    assert len(tests) >= 2  # followed while it trains, and as it is at the end
+    last = [one for level in tests[-1] for row in level for one in row if one is not None]
+    whole = [one for level in table["ratio"] for row in level for one in row if one is not None]
+    assert last == pytest.approx(whole, abs=1e-3)
+    found = stored.read_json(study.training, room.LIKELIHOOD)
+    assert found["members"] == study.training.held_out
+    assert found["dimensions"] == surrogate.basis.dimensions
+    # a network of 20 steps is near the Gaussian surrogate, whose density is in closed form
+    assert abs(found["gain_per_member"]) < 0.2 * found["dimensions"]
+    gap = found["nats_per_dimension"] - found["gaussian_nats_per_dimension"]
+    assert gap == pytest.approx(found["gain_per_member"] / found["dimensions"], abs=1e-4)
     assert not (stored.folder(study.training) / CHECKPOINT).exists()
 
 

@@ -1,0 +1,170 @@
+"""Spectra continued to finer grids: exact on power laws, within sampling error on draws of one."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from pushforward.generative.cosine import CosineBasis
+from pushforward.generative.extension import continued
+from pushforward.generative.fourier import FourierBasis
+from pushforward.generative.haar import HaarBasis
+from pushforward.solvers import GaussianField, Grid, Use
+
+
+def power_law(shells: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Factors of two channels of decay k^-4 and k^-3 in variance with correlation 0.6."""
+    k = torch.arange(shells).double()
+    correlated = torch.linalg.cholesky(torch.tensor([[1.0, 0.6], [0.6, 1.0]]).double())
+    deviation = torch.stack([k**-2.0, 3 * k**-1.5], 1)
+    deviation[0] = 7.0
+    return deviation[..., None] * correlated, k
+
+
+def test_a_power_law_is_continued_exactly() -> None:
+    factor, k = power_law(40)
+    count = torch.arange(20) * 6 + 1
+    found = continued(factor[:20], k.log(), count, 1e-11)
+    torch.testing.assert_close(found, factor, rtol=1e-12, atol=0)
+    assert torch.equal(found[:20], factor[:20])
+    bent = factor.clone()
+    bent[15:20] *= 0.5  # negative control: not one line over the last octave
+    wrong = continued(bent[:20], k.log(), count, 1e-11)
+    assert (wrong[30:, 0, 0] / factor[30:, 0, 0] - 1).abs().min() > 0.1
+
+
+def test_only_the_last_octave_counts() -> None:
+    factor, k = power_law(40)
+    other = factor.clone()
+    other[:9] *= 5  # 19 / 2 = 9.5
+    found = continued(other[:20], k.log(), torch.ones(20).long(), 1e-11)
+    torch.testing.assert_close(found[20:], factor[20:], rtol=1e-12, atol=0)
+
+
+def test_shells_without_coefficients_are_filled() -> None:
+    factor, k = power_law(20)
+    holed = factor.clone()
+    holed[17] = 0
+    holed[0] = 0
+    count = torch.ones(20).long()
+    count[17] = count[0] = 0
+    found = continued(holed, k.log(), count, 1e-11)
+    torch.testing.assert_close(found[1:], factor[1:], rtol=1e-12, atol=0)
+    assert (found[0] == 0).all()  # the constant is on no scale
+
+
+def test_what_falls_below_the_floor_is_dropped() -> None:
+    factor, k = power_law(40)
+    found = continued(factor[:20], k.log(), torch.ones(20).long(), 30.0**-4 / 49)
+    kept = found[:, 0, 0] > 0
+    assert kept[:30].all()
+    assert not kept[31:].any()
+
+
+def test_two_shells_are_needed() -> None:
+    factor, k = power_law(4)
+    with pytest.raises(ValueError, match=r"at least 2 shells .* got 1; fit the basis on a grid"):
+        continued(factor[:2], k.log(), torch.ones(2).long(), 1e-11)
+
+
+def log_error(log_k: torch.Tensor, count: torch.Tensor, at: torch.Tensor) -> torch.Tensor:
+    """The standard error of a continued log variance: that of a line through known points.
+
+    `count` numbers stand behind each variance, whose log then has variance 2 / count.
+    """
+    weight = count / count.sum()
+    middle = (weight * log_k).sum()
+    spread = (count * (log_k - middle) ** 2).sum()
+    return (2 / count.sum() + 2 * (at - middle) ** 2 / spread).sqrt()
+
+
+COARSE, FINE = Grid((32, 32)), Grid((64, 64))
+
+
+def gap(basis: FourierBasis, truth: GaussianField, count: int) -> torch.Tensor:
+    """The error of the continued variances of shells 26 to 31 in standard errors."""
+    fine = basis.extend(FINE)
+    k = torch.arange(26, 32)
+    found = 2 * fine.factor[k, 0, 0].log()
+    last = int(basis.shell.max())
+    octave = torch.arange(last // 2, last + 1)
+    size = torch.bincount(basis.shell)[octave].double() * count
+    error = log_error(octave.double().log(), size, k.double().log())
+    symbol = 2 * math.log(truth.amplitude) - 2 * truth.exponent * k.double().log()
+    return (found - symbol + math.log(FINE.volume)) / error
+
+
+def test_draws_of_a_power_law_are_continued_within_sampling_error() -> None:
+    field = GaussianField.power_law(2.0, amplitude=3.0)
+    basis = FourierBasis.fit(field.sample(range(400), COARSE)[:, None], COARSE)
+    assert gap(basis, field, 400).abs().max() < 4
+    for exponent in (1.98, 2.02):
+        other = GaussianField.power_law(exponent, amplitude=3.0)
+        assert gap(basis, other, 400).abs().min() > 4
+
+
+def test_old_coefficients_come_first_and_are_what_they_were() -> None:
+    field = GaussianField.power_law(2.0)
+    u = field.sample(range(60), COARSE)
+    u = torch.stack([u, u.roll(1, -1) + 0.3 * field.sample(range(60), COARSE, 1)], 1) + 2.0
+    for basis in (FourierBasis.fit(u, COARSE), CosineBasis.fit(u, COARSE)):
+        fine = basis.extend(FINE)
+        old = len(basis.shell)
+        assert fine.grid == FINE
+        assert fine.dimensions > 3 * basis.dimensions
+        for name in ("mean", "mask", "shell"):
+            assert torch.equal(getattr(fine, name)[..., :old], getattr(basis, name))
+        assert (fine.mean[:, old:] == 0).all()
+        noise = fine.noise(0, Use.PRIOR, [3])
+        assert torch.equal(noise[..., :old], basis.noise(0, Use.PRIOR, [3]))
+        variance = [b.log_variance + 2 * b.scale.log()[:, None] for b in (fine, basis)]
+        kept = basis.mask
+        torch.testing.assert_close(variance[0][:, :old][kept], variance[1][kept])
+        z = noise.double()
+        there = fine.read(fine.synthesise(z, FINE), FINE)[..., :old]
+        here = basis.read(basis.synthesise(z[..., :old], COARSE), COARSE)
+        torch.testing.assert_close(there, here, rtol=0, atol=1e-10)
+        same = basis.extend(COARSE)
+        assert torch.equal(same.shell, basis.shell)
+
+
+def test_a_dealiased_spectrum_is_continued_to_the_new_cut() -> None:
+    coarse, fine = Grid((24, 24)), Grid((48, 48))
+    rough = GaussianField.power_law(1.5).sample(range(60), coarse)
+    cut = coarse.ifft(coarse.fft(rough) * coarse.resolved(2 / 3))[:, None]
+    basis = FourierBasis.fit(cut, coarse)
+    assert basis.waves.abs().max() == 7
+    wide = basis.extend(fine)
+    assert wide.waves.abs().max() == 15  # the largest below 2/3 of 24
+    assert wide.dimensions == 31 * 31 - 1  # the mean, absent before, is not made up
+    half_waves = CosineBasis.fit(cut, coarse)
+    low = half_waves.place(half_waves.read(cut, coarse) * (half_waves.waves < 16).all(1), coarse)
+    wide_cosine = CosineBasis.fit(low, coarse).extend(fine)
+    assert wide_cosine.waves.max() == 31
+
+
+def test_haar_levels_are_continued() -> None:
+    """The line through the last two levels of differences, on what white noise integrates to."""
+    generator = torch.Generator().manual_seed(0)
+    basis = HaarBasis.fit(torch.randn(400, 1, 16, 8, generator=generator), Grid((16, 8)))
+    scales = torch.tensor([1.0, 1.0, 0.5, 0.125]).double()
+    basis.factor.copy_(scales[:, None, None])
+    basis.inverse.copy_(1 / scales[:, None, None])
+    fine = basis.extend(Grid((64, 32)))
+    assert fine.depth == 5
+    wanted = torch.tensor([1, 1, 0.5, 0.125, 0.125 / 4, 0.125 / 16]).double()
+    torch.testing.assert_close(fine.factor.flatten(), wanted)
+    assert fine.mask.sum() == 64 * 32
+    z = fine.noise(0, Use.PRIOR, [1])
+    assert torch.equal(z[..., :128], basis.noise(0, Use.PRIOR, [1]))
+    torch.testing.assert_close(
+        fine.synthesise(z, Grid((16, 8))), basis.synthesise(z[..., :128], Grid((16, 8)))
+    )
+    for shape in ((16, 16), (48, 24), (32, 8)):
+        with pytest.raises(ValueError, match=r"2, 4, 8, \.\.\. times"):
+            basis.extend(Grid(shape))
+    shallow = HaarBasis.fit(torch.randn(40, 1, 16, generator=generator), Grid((16,)), levels=1)
+    with pytest.raises(ValueError, match="at least 2 shells"):
+        shallow.extend(Grid((32,)))
