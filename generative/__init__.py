@@ -1,7 +1,17 @@
 """Diffusion on function space, usable by itself: from fields to a surrogate that draws more.
 
-Basis -> Path (Prior, Hierarchy, Windows), Process -> Denoiser (Backbone, Loss) -> Sampler
-preset(name) -> Architecture -> Surrogate
+    bases        basis; fourier, cosine, haar, pixel, pca; waves, wavelets, whitening, extension,
+                 addresses, modes
+    paths        path: clock, ordering (priors, hierarchies, windows); variation, observation
+    processes    process, kernel; learned
+    networks     backbone; fno, uno, unet; spectral, band, pointwise
+    denoisers    denoiser, exact; loss, calibration
+    samplers     draw; sampler, heun, langevin, lifted; walk, reversal
+    likelihood   likelihood, flow_density, angles; dequantisation
+    all of it    presets -> surrogate
+
+A basis whitens fields, a path says how clear each coefficient is at each time, a denoiser guesses
+the clear field, a sampler walks the path with it; a preset names one of each.
 """
 
 from pushforward.generative.backbone import Backbone

@@ -130,6 +130,38 @@ class LearnedProcess(nn.Module):
         return losses
 
 
+def learn(
+    denoiser: Denoiser,
+    levels: Levels,
+    x: Float[Tensor, "member channel mode"],
+    normals: Callable[[int], Normals],
+    *,
+    variables: int,
+) -> tuple[Process, list[float]]:
+    """A process learnt for few steps of a given denoiser, and the energy distances on the way.
+
+    `normals(count)` are those of so many members. See `LearnedProcess.fit`.
+
+    >>> from pushforward.generative.exact import GaussianDenoiser
+    >>> levels = lambda t: (6 - 10 * t)[:, None, None].expand(-1, 1, 2)
+    >>> x = torch.randn(20, 1, 2, generator=torch.Generator().manual_seed(0))
+    >>> normals = lambda n: lambda i: torch.sin(torch.arange(2.0 * n) * (i + 1)).view(n, 1, 2)
+    >>> process, distances = learn(GaussianDenoiser(0.5), levels, x, normals, variables=2)
+    >>> process.kind, len(distances)
+    ('learned', 31)
+    """
+    learned = LearnedProcess(variables)
+    distances = learned.fit(
+        Frugal(denoiser),
+        levels,
+        x[:HELD_AGAINST],
+        normals(DRAWN),
+        steps=STEPS,
+        iterations=ITERATIONS,
+    )
+    return learned.process(), distances
+
+
 class Frugal(Denoiser):
     """A denoiser that keeps nothing for the backward pass: it is evaluated again there.
 

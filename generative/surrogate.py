@@ -30,14 +30,7 @@ from pushforward.generative.denoiser import Denoiser, NeuralDenoiser
 from pushforward.generative.draw import Sampler
 from pushforward.generative.exact import GaussianDenoiser
 from pushforward.generative.kernel import Dynamics
-from pushforward.generative.learned import (
-    DRAWN,
-    HELD_AGAINST,
-    ITERATIONS,
-    STEPS,
-    Frugal,
-    LearnedProcess,
-)
+from pushforward.generative.learned import learn
 from pushforward.generative.likelihood import Likelihood, elbo
 from pushforward.generative.loss import Objective
 from pushforward.generative.observation import Observation
@@ -242,16 +235,14 @@ class Surrogate(nn.Module):
                 f"expected a process of kind learned to learn, got {process.kind}; choose the "
                 "preset learned"
             )
-        learned = LearnedProcess(self.dynamics.variables)
-        losses = learned.fit(
-            Frugal(self.denoiser),
+        learned, losses = learn(
+            self.denoiser,
             self.levels,
-            x[:HELD_AGAINST],
-            lambda i: self.basis.noise(seed, Use.PROCESS, range(DRAWN), i),
-            steps=STEPS,
-            iterations=ITERATIONS,
+            x,
+            lambda count: lambda i: self.basis.noise(seed, Use.PROCESS, range(count), i),
+            variables=self.dynamics.variables,
         )
-        self.architecture = replace(self.architecture, process=learned.process())
+        self.architecture = replace(self.architecture, process=learned)
         self.levels = self.architecture.path.on(self.basis.modes, self.dynamics)
         return losses
 
