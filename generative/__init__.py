@@ -8,7 +8,7 @@
     denoisers    denoiser, exact; loss, calibration
     samplers     draw; sampler, heun, langevin, lifted; walk, reversal
     likelihood   likelihood, flow_density, angles; dequantisation
-    all of it    presets -> surrogate
+    all of it    presets -> surrogate -> images
 
 A basis whitens fields, a path says how clear each coefficient is at each time, a denoiser guesses
 the clear field, a sampler walks the path with it; a preset names one of each.
@@ -27,6 +27,7 @@ from pushforward.generative.fno import FNO
 from pushforward.generative.fourier import FourierBasis
 from pushforward.generative.haar import HaarBasis
 from pushforward.generative.heun import heun
+from pushforward.generative.images import image_bits
 from pushforward.generative.kernel import Dynamics
 from pushforward.generative.langevin import annealed_langevin
 from pushforward.generative.learned import LearnedProcess
@@ -93,6 +94,7 @@ __all__ = [
     "euler_maruyama",
     "flow_log_density",
     "heun",
+    "image_bits",
     "integrate_path",
     "observe",
     "preset",

@@ -67,11 +67,17 @@ class Basis(nn.Module, ABC):
     @classmethod
     @abstractmethod
     def fit(
-        cls, fields: Float[Tensor, "n channel ..."], grid: Grid, *, floor: float = 1e-11
+        cls,
+        fields: Float[Tensor, "n channel ..."],
+        grid: Grid,
+        *,
+        floor: float = 1e-11,
+        apart: bool = False,
     ) -> Basis:
         """The basis fitted to fields: mean, covariance across channels, kept coefficients.
 
-        `floor` is the smallest variance kept, relative to the largest of its channel.
+        `floor` is the smallest variance kept, relative to the largest of its channel. `apart`
+        whitens each channel by itself, so that each may be given or left out for itself.
 
         Raises ValueError for fewer than two fields, non-finite or constant ones.
         """
@@ -131,6 +137,12 @@ class Basis(nn.Module, ABC):
 
         None if the coefficients are the normals in their order.
         """
+
+    @property
+    def apart(self) -> bool:
+        """Whether channels are whitened by themselves (a single one is)."""
+        diagonal = torch.diag_embed(self.factor.diagonal(dim1=-2, dim2=-1))
+        return bool((self.factor == diagonal).all())
 
     @property
     def channels(self) -> int:

@@ -22,33 +22,46 @@ from torch import Tensor
 
 from pushforward.generative.basis import Basis
 from pushforward.generative.denoiser import Denoiser, angle
-from pushforward.generative.path import Levels
-from pushforward.generative.sampler import integrate_path
+from pushforward.generative.draw import Sampler
+from pushforward.generative.kernel import Dynamics
+from pushforward.generative.sampler import Levels, Normals
 
 SEEN = 4.0  # |log snr| beyond which nothing is left to learn about a coefficient
 
 
 @torch.no_grad()
 def level(
-    denoiser: Denoiser, basis: Basis, levels: Levels, start: Tensor, *, steps: int, batch: int
+    sampler: Sampler,
+    denoiser: Denoiser,
+    basis: Basis,
+    levels: Levels,
+    normals: Normals,
+    *,
+    dynamics: Dynamics | None = None,
+    batch: int = 32,
 ) -> Tensor:
     """The log gains (step + 1, channel, shell), cumulative, that keep each shell's power.
 
-    `start` are normals (member, channel, mode). Power is taken relative to the same members'
-    start, which removes most of the sampling error. The gains are those of the probability flow at
-    `steps`; other step counts interpolate them, and churn is served approximately.
+    They are those of this sampler; other numbers of steps interpolate them. `normals(i)` are
+    (member, channel, mode). A flow's power is taken relative to the same members' start, which
+    removes most of the sampling error; a diffusion forgets its start, so there a shell is left
+    alone where its power is within two standard errors.
 
     >>> from pushforward.generative import FourierBasis, GaussianDenoiser, Path
     >>> from pushforward.solvers import GaussianField, Grid, Use
     >>> u = GaussianField.matern(3.0, 0.5, cutoff=3).sample(range(32), Grid((8, 8)))[:, None]
     >>> basis = FourierBasis.fit(u, Grid((8, 8)))
-    >>> start = basis.noise(0, Use.CALIBRATION, range(8))
+    >>> normals = lambda i: basis.noise(0, Use.CALIBRATION, range(8), i)
     >>> levels = Path().on(basis.modes)
-    >>> level(GaussianDenoiser(), basis, levels, start, steps=3, batch=4).abs().max().item()
+    >>> level(Sampler(steps=3), GaussianDenoiser(), basis, levels, normals).abs().max().item()
     0.0
     """
-    origin = basis.shell_mean(start.square().mean(0))
-    log_gain = start.new_zeros(steps + 1, basis.channels, basis.shells)
+    start = normals(0)
+    kept = basis.mask.to(start)
+    origin = basis.shell_mean(start.square().mean(0) if sampler.reversal == 0 else kept)
+    error = (2 / (len(start) * basis.shell_sum(kept)).clamp_min(1)).sqrt()
+    slack = 0.0 * error if sampler.reversal == 0 else 2 * error
+    log_gain = start.new_zeros(sampler.steps + 1, basis.channels, basis.shells)
 
     def watch(i: int, y: Tensor) -> Tensor:
         if i == 0:
@@ -56,11 +69,12 @@ def level(
         power = basis.shell_mean(y.square().mean(0))
         ratio = torch.where(origin > 0, power / origin.clamp_min(1e-12), 1.0)
         step = -0.5 * torch.log(ratio.clamp(0.01, 100.0))
+        step = torch.where((ratio - 1).abs() < slack, 0.0, step)
         log_gain[i] = log_gain[i - 1] + step
         return y * torch.exp(step)[:, basis.shell]
 
     few = _InBatches(denoiser, batch)
-    integrate_path(few, levels, lambda i: start, steps=steps, watch=watch)
+    sampler(few, levels, normals, dynamics=dynamics, watch=watch)
     return log_gain
 
 

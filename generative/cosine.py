@@ -59,7 +59,12 @@ class CosineBasis(Basis):
 
     @classmethod
     def fit(
-        cls, fields: Float[Tensor, "n channel ..."], grid: Grid, *, floor: float = 1e-11
+        cls,
+        fields: Float[Tensor, "n channel ..."],
+        grid: Grid,
+        *,
+        floor: float = 1e-11,
+        apart: bool = False,
     ) -> CosineBasis:
         """The basis fitted to fields: mean, shell-averaged covariance across channels, kept waves.
 
@@ -83,7 +88,7 @@ class CosineBasis(Basis):
         shell = torch.round(length(waves, grid.extent)).long()
         mean = significant_mean(raw, floor)
         live = live_modes((raw - mean).square().mean(0), shell, DEAD)
-        parts = whitened(raw, mean, shell, live, floor)
+        parts = whitened(raw, mean, shell, live, floor, apart)
         return cls._kept(grid, parts, waves)
 
     @property

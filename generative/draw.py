@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
 
+import torch
 from torch import Tensor
 
 from pushforward.generative.denoiser import Denoiser
@@ -32,6 +33,7 @@ from pushforward.generative.lifted import (
     strang,
     strang_evaluations,
 )
+from pushforward.generative.process import Process
 from pushforward.generative.sampler import Levels, Normals, integrate_path
 
 Method = Literal["multistep", "heun", "langevin", "euler_maruyama", "sscs", "strang", "bridge"]
@@ -54,7 +56,8 @@ class Sampler:
     `strength` multiplies the hierarchy of a surrogate's path, for networks trained on a range of
     them. A method or churn of None is the surrogate's own, and without one multistep and 0.
 
-    Raises ValueError for fewer than one step, negative churn, or churn where it means nothing.
+    Raises ValueError for fewer than one step, negative churn, and for numbers that mean nothing to
+    the method.
 
     >>> Sampler("langevin", steps=100, inner=3).evaluations
     301
@@ -85,6 +88,18 @@ class Sampler:
                 f"expected churn 0 for the sampler {self.method}, got {self.churn}; choose "
                 "multistep or heun, or leave churn out"
             )
+        idle = {
+            "order": self.order != 2 and self.method not in (None, "multistep", "strang"),
+            **{
+                name: getattr(self, name) != default and self.method not in (None, "langevin")
+                for name, default in (("inner", 3), ("step", 0.5), ("rule", "wiener"))
+            },
+        }
+        for name in filter(idle.get, idle):
+            raise ValueError(
+                f"expected no {name} for the sampler {self.method}, got {getattr(self, name)}; "
+                "leave it out, or choose a sampler that has one"
+            )
 
     def or_else(self, method: Method, churn: float) -> Sampler:
         """With method and churn filled in where they are None; churn belongs to its method.
@@ -103,7 +118,7 @@ class Sampler:
 
     @property
     def evaluations(self) -> int:
-        """The network evaluations of a member."""
+        """The network evaluations of a member; starting from an observation takes one more."""
         if self.method == "heun":
             return heun_evaluations(self.steps)
         if self.method == "langevin":
@@ -129,7 +144,7 @@ class Sampler:
     ) -> Tensor:
         """Whitened fields x (batch, channel, mode); see `integrate_path` for the arguments.
 
-        `dynamics` is the process of the lifted samplers. `watch` is for multistep and heun.
+        `dynamics` is the process of the lifted samplers. Langevin dynamics takes no `watch`.
 
         Raises ValueError for a lifted sampler without a process.
         """
@@ -168,10 +183,30 @@ class Sampler:
             )
         if dynamics is None:
             raise ValueError(f"expected a process for the sampler {self.method}, got none")
+        if start is not None and levels(torch.ones(1, device=start.device)).ndim != 3:
+            raise ValueError(
+                f"expected one observation for all members with the sampler {self.method}, got "
+                "one each; choose multistep or heun"
+            )
         lifted = LIFTED[str(self.method)]
         if self.method == "strang":
             lifted = partial(strang, order=self.order)
-        return lifted(denoiser, levels, dynamics, normals, steps=self.steps, start=start)
+        return lifted(
+            denoiser, levels, dynamics, normals, steps=self.steps, start=start, watch=watch
+        )
+
+
+def check_process(sampler: Sampler, process: Process) -> None:
+    """Raises ValueError for a sampler that the process does not have.
+
+    >>> check_process(Sampler("sscs"), Process("ve"))
+    Traceback (most recent call last):
+    ValueError: expected a process with a stationary law for the sampler sscs, got ve; use strang
+    """
+    if sampler.method == "sscs" and process.kind == "ve":
+        raise ValueError(
+            "expected a process with a stationary law for the sampler sscs, got ve; use strang"
+        )
 
 
 class Counted(Denoiser):

@@ -58,7 +58,12 @@ class FourierBasis(Basis):
 
     @classmethod
     def fit(
-        cls, fields: Float[Tensor, "n channel ..."], grid: Grid, *, floor: float = 1e-11
+        cls,
+        fields: Float[Tensor, "n channel ..."],
+        grid: Grid,
+        *,
+        floor: float = 1e-11,
+        apart: bool = False,
     ) -> FourierBasis:
         """The basis fitted to fields: mean, shell-averaged covariance across channels, kept waves.
 
@@ -81,7 +86,7 @@ class FourierBasis(Basis):
         power = (raw - mean).square().mean(0).unflatten(-1, (-1, 2)).mean(-1)
         live = live_modes(power.repeat_interleave(2, -1), shell, DEAD)
         live[1::2] &= (waves != 0).any(1)  # the constant wave has no imaginary part
-        parts = whitened(raw, mean, shell, live, floor)
+        parts = whitened(raw, mean, shell, live, floor, apart)
         return cls._kept(grid, parts, waves)
 
     @property

@@ -55,6 +55,7 @@ class HaarBasis(Basis):
         grid: Grid,
         *,
         floor: float = 1e-11,
+        apart: bool = False,
         levels: int | None = None,
     ) -> HaarBasis:
         """The basis fitted to fields: mean, a covariance across channels per level.
@@ -82,7 +83,7 @@ class HaarBasis(Basis):
         mean[:, :first] = even_mean(raw[..., :first])
         shell = level_numbers(first, grid.ndim, depth)
         live = live_modes((raw - mean).square().mean(0), shell, floor)
-        return cls(grid, whitened(raw, mean, shell, live, floor))
+        return cls(grid, whitened(raw, mean, shell, live, floor, apart))
 
     @property
     def depth(self) -> int:

@@ -8,10 +8,11 @@ independent of it, y(0) = (x, v), v ~ N(0, V0), and all diffuse in the process's
 
 **Doubling.** Phi = exp(F h) and the integral come from their Taylor series for |F| h <= 1/2 and
 then from Sig(2h) = Sig + Phi Sig Phi^T, Phi(2h) = Phi Phi, the latter as E(2h) = 2 E + E E while
-E = Phi - 1 is small, which does not multiply the rounding of 1. Only positive terms are added to
-Sig and nothing is inverted, so every entry keeps its digits for small and large tau, in float32
-as well, where block exponentials grow and S - Phi S Phi^T cancels. Critically damped F are
-defective, so nothing is diagonalised.
+E = Phi - 1 is small, which does not multiply the rounding of 1. Only positive semidefinite terms
+are added to Sig and nothing is inverted, so Sig_ij is right to a few roundings of
+(Sig_ii Sig_jj)^{1/2} for small and large tau, in float32 as well, where block exponentials grow
+and S - Phi S Phi^T cancels. An entry that passes through 0 has fewer digits of its own, and phi
+has those of 1. Critically damped F are defective, so nothing is diagonalised.
 
 **Signal to noise.** snr(tau) = phi^T Sig^{-1} phi falls at the rate w = |N^{1/2} Sig^{-1} phi|^2;
 its inverse is the clock tau(lambda), lambda = log snr, on which every path can run. All is read

@@ -2,13 +2,13 @@ r"""Learning a diffusion process: Q and D chosen for the quality of samples in f
 
 In the complete form with S = 1 (see `process`) every process with K variables is
 
-    F = -(D + Q),   N = 2 D,      Q = G - G^T,   D = B B^T + floor   (or diagonal, B^2 + floor),
+    F = -(D + Q),   N = 2 D,   Q = G - G^T,   D = B B^T + a number   (or diagonal, B^2 + it),
 
 stationary, damped and reached by noise for any numbers G and B. MDM learns them with the
 likelihood. But that depends on a process through its snr alone, and a fixed beta(t) lets learning
 simply mix faster. Here the path fixes the snr at every t and tau = clock(lambda) is solved for, so
 F and N times a number are the same process and the end is as noisy as the path says; the number is
-set by tr D = K / 2, which is VP's.
+set by tr D = K / 2, which is VP's. In that time D >= `FLOOR`.
 
 What is left to learn is how few steps do. The snr fixes even more: in reverse time
 r = phi^T Sig^{-1} y is a Brownian motion with drift x in the snr's own time, whatever the process,
@@ -26,6 +26,7 @@ between its samples X and given fields Y,
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from jaxtyping import Float
@@ -35,20 +36,22 @@ from torch.utils.checkpoint import checkpoint
 from pushforward.generative.denoiser import Denoiser
 from pushforward.generative.kernel import Dynamics
 from pushforward.generative.lifted import sscs
-from pushforward.generative.process import Process, beginning, complete
+from pushforward.generative.process import Process, complete
 from pushforward.generative.sampler import Levels, Normals
 
 STEPS, ITERATIONS = 4, 30  # few steps are what is learnt for: with 8 there is nothing to gain
+FLOOR = 1e-3  # of D, so that a process cannot lose its law while it is learnt
 DRAWN, HELD_AGAINST = 16, 128  # members drawn at each iteration, and fields they are held against
 
 
 class LearnedProcess(nn.Module):
-    """A process whose rotation and diffusion are parameters, from VP's equal in snr onwards.
+    """A process whose rotation and diffusion are parameters, from a given one onwards.
 
-    `full` learns all of D, not its diagonal alone; `v0` and the kinds of numbers are those of
-    `Process`. D stays above `floor`, so it cannot lose its law.
+    Its variables, its v0 and whether all of D is learnt or the diagonal alone stay those of
+    `process`. Raises ValueError for another kind than learned, and for a diffusion that leaves a
+    direction with less than `FLOOR`.
 
-    >>> learned = LearnedProcess(variables=2)
+    >>> learned = LearnedProcess(Process("learned"))     # of VP's snr
     >>> level = torch.tensor([0.3], dtype=torch.float64)
     >>> tau = learned.dynamics().clock(level)
     >>> vp = Process("vp").dynamics()
@@ -56,39 +59,52 @@ class LearnedProcess(nn.Module):
     True
     """
 
-    def __init__(
-        self, variables: int = 2, *, full: bool = False, v0: float = 0.01, floor: float = 1e-3
-    ) -> None:
+    def __init__(self, process: Process) -> None:
         super().__init__()
-        Q, D = beginning(variables)
-        root = (D - floor * torch.eye(variables).to(D)).sqrt()
-        self.G = nn.Parameter(Q / 2)
-        self.B = nn.Parameter(root if full else root.diagonal().clone())
-        self.v0, self.floor = v0, floor
+        if process.kind != "learned":
+            raise ValueError(
+                f"expected a process of kind learned to learn, got {process.kind}; choose the "
+                "preset learned"
+            )
+        dynamics = process.dynamics()
+        F, speed = dynamics.F, dynamics.variables / dynamics.N.trace()
+        values, axes = torch.linalg.eigh(speed * dynamics.N / 2)
+        if values[0] < FLOOR * (1 - 1e-9):  # one that was learnt may be at the floor, but rounded
+            raise ValueError(
+                f"expected a diffusion to learn from of at least {FLOOR:g} in all directions when "
+                f"tr D = K / 2, got {float(values[0]):.2g}; raise its smallest entries"
+            )
+        root = axes * ((values - FLOOR).clamp_min(0) / (1 - 2 * FLOOR)).sqrt() @ axes.mT
+        self.given = process
+        self.G = nn.Parameter(-speed * (F - F.mT) / 4)  # Q / 2
+        self.B = nn.Parameter(root if process.full else root.diagonal().clone())
 
     def dynamics(self) -> Dynamics:
         """Its matrices, differentiable in the parameters."""
         Q, D = self._rotation_and_diffusion()
-        return complete(Q, D, torch.eye(len(Q)).to(Q), self.v0)
+        return complete(Q, D, torch.eye(len(Q)).to(Q), self.given._number("v0"))
 
     def process(self) -> Process:
-        """It as plain numbers.
+        """It as plain numbers: before learning, the given process in the time in which
+        tr D = K / 2, up to rounding.
 
-        >>> learned = LearnedProcess(variables=3)
-        >>> learned.process().dynamics().F.equal(learned.dynamics().F)
-        True
+        >>> given = Process("learned", diffusion=((1.0, 0.0), (0.0, 3.0)), v0=0.2)
+        >>> process = LearnedProcess(given).process()
+        >>> process.dynamics().N.round(decimals=9), process.v0
+        (tensor([[0.5000, 0.0000],
+                [0.0000, 1.5000]], dtype=torch.float64), 0.2)
         """
         with torch.no_grad():
             both = self._rotation_and_diffusion()
         Q, D = (tuple(map(tuple, matrix.tolist())) for matrix in both)
-        return Process("learned", v0=self.v0, variables=len(Q), rotation=Q, diffusion=D)
+        return replace(self.given, rotation=Q, diffusion=D)
 
     def _rotation_and_diffusion(self) -> tuple[Tensor, Tensor]:
         """Q and D, in the time in which tr D = K / 2."""
         D = self.B @ self.B.mT if self.B.ndim == 2 else self.B.square().diag()
-        D = (D + D.mT) / 2 + self.floor * torch.eye(len(D)).to(D)
         speed = len(D) / 2 / D.trace()
-        return speed * (self.G - self.G.mT), speed * D
+        D = speed * (D + D.mT) / 2 * (1 - 2 * FLOOR) + FLOOR * torch.eye(len(D)).to(D)
+        return speed * (self.G - self.G.mT), D
 
     def fit(
         self,
@@ -131,26 +147,27 @@ class LearnedProcess(nn.Module):
 
 
 def learn(
+    process: Process,
     denoiser: Denoiser,
     levels: Levels,
     x: Float[Tensor, "member channel mode"],
     normals: Callable[[int], Normals],
-    *,
-    variables: int,
 ) -> tuple[Process, list[float]]:
     """A process learnt for few steps of a given denoiser, and the energy distances on the way.
 
-    `normals(count)` are those of so many members. See `LearnedProcess.fit`.
+    Learning starts from `process` and keeps what it says of v0, variables and `full`;
+    `normals(count)` are those of so many members. See `LearnedProcess` and its `fit`.
 
     >>> from pushforward.generative.exact import GaussianDenoiser
     >>> levels = lambda t: (6 - 10 * t)[:, None, None].expand(-1, 1, 2)
     >>> x = torch.randn(20, 1, 2, generator=torch.Generator().manual_seed(0))
     >>> normals = lambda n: lambda i: torch.sin(torch.arange(2.0 * n) * (i + 1)).view(n, 1, 2)
-    >>> process, distances = learn(GaussianDenoiser(0.5), levels, x, normals, variables=2)
-    >>> process.kind, len(distances)
-    ('learned', 31)
+    >>> start = Process("learned", full=True)
+    >>> process, distances = learn(start, GaussianDenoiser(0.5), levels, x, normals)
+    >>> process.full, len(distances)
+    (True, 31)
     """
-    learned = LearnedProcess(variables)
+    learned = LearnedProcess(process)
     distances = learned.fit(
         Frugal(denoiser),
         levels,

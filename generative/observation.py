@@ -30,6 +30,7 @@ paths that begin in deep noise it may be left out.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -84,6 +85,13 @@ class Observation:
     def seen(self) -> Tensor:
         """Which coefficients are observed at all."""
         return self.log_snr > -torch.inf
+
+    def part(self, first: int, last: int) -> Observation:
+        """That of some members, where they differ."""
+        values, log_snr = (
+            one[first:last] if one.ndim == 3 else one for one in (self.values, self.log_snr)
+        )
+        return Observation(values, log_snr)
 
     @property
     def noisy(self) -> bool:
@@ -150,8 +158,9 @@ def observe(
     """The coefficients of a field that are `seen`, as an observation.
 
     `deviation` is that of independent noise on each orthonormal coefficient, in the fields' units;
-    0 is clean. Raises ValueError where whitening mixes what is seen with what is not: channels
-    that are seen must come first, and noise needs a single channel.
+    0 is clean. Raises ValueError for a deviation that is negative or not finite, `seen` of another
+    shape, and where whitening mixes what is seen with what is not: of channels whitened together,
+    those seen must be whole and clean and come first.
 
     >>> from pushforward.generative.pixel import PixelBasis
     >>> grid = Grid((4, 4))
@@ -161,14 +170,20 @@ def observe(
     >>> observe(basis, u[0], grid, left).seen.sum()
     tensor(8)
     """
+    if not 0 <= deviation < math.inf or seen.shape != basis.mask.shape:
+        raise ValueError(
+            f"expected a finite deviation >= 0 and seen of shape {tuple(basis.mask.shape)}, got "
+            f"{deviation} and {tuple(seen.shape)}; correct the one that is off"
+        )
     seen = seen & basis.mask
     some = seen.any(1)
-    mixed = basis.channels > 1 and (deviation > 0 or not seen.equal(some[:, None] & basis.mask))
-    if mixed or bool((some[1:] & ~some[:-1]).any()):
+    whole = deviation == 0 and seen.equal(some[:, None] & basis.mask)
+    first = not bool((some[1:] & ~some[:-1]).any())
+    if not basis.apart and not (whole and first):
         raise ValueError(
-            "expected, of several channels, whole and clean ones that come first, got channels "
-            f"{some.nonzero().flatten().tolist()} seen with deviation {deviation}; reorder the "
-            "channels, or observe them whole and without noise"
+            "expected, of channels whitened together, whole and clean ones that come first, got "
+            f"channels {some.nonzero().flatten().tolist()} with deviation {deviation}; reorder "
+            "the channels, observe them whole and clean, or whiten them apart"
         )
     scale = basis.factor.diagonal(dim1=-2, dim2=-1)[basis.shell].T
     level = torch.full_like(scale, torch.inf)

@@ -61,6 +61,7 @@ class PCABasis(Basis):
         grid: Grid,
         *,
         floor: float = 1e-11,
+        apart: bool = False,
         rank: int | None = None,
     ) -> PCABasis:
         """The basis fitted to fields: their mean, `rank` components, and the rest.
@@ -94,7 +95,7 @@ class PCABasis(Basis):
         raw, centre = (_read(u / math.sqrt(grid.size), *completed) for u in (fields, mean))
         shell = torch.arange(grid.size).clamp_max(rank)
         live = live_modes((raw - centre).square().mean(0), shell, floor)
-        shared = whitened(raw, centre, shell, live, floor)
+        shared = whitened(raw, centre, shell, live, floor, apart)
         return cls(grid, {**shared, "components": components, "turn": turn})
 
     @property

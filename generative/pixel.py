@@ -33,7 +33,12 @@ class PixelBasis(Basis):
 
     @classmethod
     def fit(
-        cls, fields: Float[Tensor, "n channel ..."], grid: Grid, *, floor: float = 1e-11
+        cls,
+        fields: Float[Tensor, "n channel ..."],
+        grid: Grid,
+        *,
+        floor: float = 1e-11,
+        apart: bool = False,
     ) -> PixelBasis:
         """The basis fitted to fields: means, one covariance across channels, points that vary.
 
@@ -50,7 +55,7 @@ class PixelBasis(Basis):
         mean = even_mean(raw)
         shell = torch.zeros(grid.size, dtype=torch.int64)
         live = live_modes((raw - mean).square().mean(0), shell, floor)
-        return cls(grid, whitened(raw, mean, shell, live, floor))
+        return cls(grid, whitened(raw, mean, shell, live, floor, apart))
 
     @property
     def modes(self) -> Modes:

@@ -25,7 +25,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from pushforward.generative.backbone import Backbone
-from pushforward.generative.draw import Method
+from pushforward.generative.draw import Method, Sampler, check_process
 from pushforward.generative.loss import Loss
 from pushforward.generative.ordering import Hierarchy, Prior, Windows
 from pushforward.generative.path import Path
@@ -41,6 +41,8 @@ Preset = Literal[
 class Architecture:
     """A surrogate's plain numbers; take one from `preset` and change what is to be different.
 
+    `channels` are whitened together, each given the ones before it, so that the untrained
+    surrogate has their correlations; or apart, so that each may be known or left out by itself.
     `floor` is the smallest variance kept relative to the largest; `oversampling` enlarges the grid
     the network works on (1: the smallest that holds the kept waves); `method` and `churn` are what
     the preset samples with when nothing else is said.
@@ -51,6 +53,7 @@ class Architecture:
 
     preset: Preset = "gud"
     basis: Literal["fourier", "cosine", "haar", "pixel", "pca"] = "fourier"
+    channels: Literal["together", "apart"] = "together"
     path: Path = field(default_factory=Path)
     process: Process = field(default_factory=Process)
     loss: Loss = field(default_factory=Loss)
@@ -66,6 +69,13 @@ class Architecture:
             raise ValueError(
                 f"expected floor > 0 and oversampling >= 1, got {self.floor} and "
                 f"{self.oversampling}; change the one that is off"
+            )
+        drawn = Sampler(self.method, churn=self.churn)  # refuses churn where it means nothing
+        check_process(drawn, self.process)
+        if self.loss.weight == "elbo" and self.variation.varies:
+            raise ValueError(
+                "expected another loss than elbo for levels that vary, got elbo, whose weight is "
+                "the speed of one path; choose loss.weight turn or noise"
             )
 
 
@@ -90,7 +100,9 @@ DRIVEN = replace(WHITE, schedule="process")
 
 
 def _multivariate(name: Any) -> Architecture:
-    return Architecture(name, "fourier", DRIVEN, Process(name), Loss("elbo"), method="strang")
+    return Architecture(
+        name, path=DRIVEN, process=Process(name), loss=Loss("elbo"), method="strang"
+    )
 
 
 PRESETS: dict[str, Architecture] = {

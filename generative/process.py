@@ -15,8 +15,9 @@ diffusions that have it, with a skew Q and a D >= 0,
                      Q = [[0, -M, 0], [M, 0, -c], [0, c, 0]], D = diag(0, 0, p M)
     malda    K = variables = 3   mass M = 1, friction G = 2 sqrt(M):  S = diag(1, M, ..),
                      Q = 1 below and -1 above the diagonal, D = diag(0, G, ..)
-    learned  K = variables = 2   S = 1, `rotation` Q and `diffusion` D as rows of numbers; without
-                     them the process that learning starts from (see `learned`)
+    learned  K = variables = 2   S = 1, `rotation` Q and `diffusion` D as rows of numbers, without
+                     them a chain of equal couplings and D = 1/2; learning starts from what is
+                     given and learns all of D if `full`, else its diagonal (see `learned`)
 
 The auxiliaries start from N(0, v0 S); v0 is as published, 0.04 for cld and psld, else 0.01.
 
@@ -47,7 +48,7 @@ PUBLISHED: dict[str, dict[str, float | int | None]] = {  # None: worked out of t
     "psld": {"v0": 0.04, "friction": 4.01, "data_friction": 0.01},
     "alda": {"v0": 0.01, "mass": 1.0, "friction": 1.0, "coupling": 1.0},
     "malda": {"v0": 0.01, "mass": 1.0, "friction": None, "variables": 3},
-    "learned": {"v0": 0.01, "variables": 2, "rotation": None, "diffusion": None},
+    "learned": {"v0": 0.01, "variables": 2, "rotation": None, "diffusion": None, "full": False},
 }
 
 
@@ -55,8 +56,9 @@ PUBLISHED: dict[str, dict[str, float | int | None]] = {  # None: worked out of t
 class Process:
     """A process by its plain numbers; None is the published one. See the module's text.
 
-    Raises ValueError for a number the kind does not have, and when Q is not skew, D not positive
-    semidefinite, S not a stationary law, noise does not reach all variables, or nothing damps.
+    Raises ValueError for a number the kind does not have, when Q is not skew, D not positive
+    semidefinite, S not a stationary law, noise does not reach all variables, or nothing damps, and
+    for a diffusion with entries off its diagonal that is not said to be `full`.
 
     >>> Process("cld").dynamics().F
     tensor([[ 0.,  4.],
@@ -76,6 +78,7 @@ ones left out or give them friction
     variables: int | None = None
     rotation: Rows | None = None
     diffusion: Rows | None = None
+    full: bool | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in PUBLISHED:
@@ -85,7 +88,12 @@ ones left out or give them friction
         given = [f.name for f in fields(self) if getattr(self, f.name) is not None]
         for name in set(given) - {"kind", *PUBLISHED[self.kind]}:
             raise ValueError(f"expected no {name} for {self.kind}, got one; leave it out")
-        self.dynamics()
+        N = self.dynamics().N
+        if not self.full and not torch.equal(N, N.diagonal().diag()):
+            raise ValueError(
+                f"expected a diagonal diffusion where it is not full, got {self.diffusion}; "
+                "set full to true, or its other entries to 0"
+            )
 
     def dynamics(self) -> Dynamics:
         """The matrices of it, checked, with kernel and clock."""
@@ -177,12 +185,6 @@ def checked(dynamics: Dynamics) -> Dynamics:
     return dynamics
 
 
-def beginning(variables: int) -> tuple[Tensor, Tensor]:
-    """Q and D that learning starts from: a chain of equal couplings, equal noise on all."""
-    below = torch.diag(torch.ones(variables - 1, dtype=torch.float64), -1)
-    return below - below.mT, torch.eye(variables, dtype=torch.float64) / 2
-
-
 def _chain(*couplings: float) -> Tensor:
     """Q whose variables are coupled one to the next."""
     below = torch.diag(torch.tensor(couplings, dtype=torch.float64), -1)
@@ -225,7 +227,7 @@ def _malda(process: Process) -> tuple[Tensor, Tensor, Tensor]:
 
 def _learned(process: Process) -> tuple[Tensor, Tensor, Tensor]:
     variables = int(process._number("variables"))
-    Q, D = beginning(variables)
+    Q, D = _chain(*[1] * (variables - 1)), _diagonal(*[0.5] * variables)
     if process.rotation is not None:
         Q = torch.tensor(process.rotation, dtype=torch.float64)
     if process.diffusion is not None:

@@ -27,7 +27,7 @@ from pushforward.generative.bases import BASES
 from pushforward.generative.basis import Basis
 from pushforward.generative.calibration import apply, level
 from pushforward.generative.denoiser import Denoiser, NeuralDenoiser
-from pushforward.generative.draw import Sampler
+from pushforward.generative.draw import Sampler, check_process
 from pushforward.generative.exact import GaussianDenoiser
 from pushforward.generative.kernel import Dynamics
 from pushforward.generative.learned import learn
@@ -66,8 +66,7 @@ class Surrogate(nn.Module):
             basis, architecture.backbone, oversampling=architecture.oversampling
         )
         self.register_buffer("log_gain", torch.zeros(2, basis.channels, basis.shells))
-        self.levels: Levels = architecture.path.on(basis.modes, self.dynamics)
-        self.objective = Objective(architecture.loss, self.levels, basis.mask)
+        self._bind()
 
     @classmethod
     def fit(
@@ -79,7 +78,14 @@ class Surrogate(nn.Module):
         seed: int = 0,
     ) -> Surrogate:
         """An untrained surrogate of fields (the exact Gaussian one); `seed` draws its network."""
-        basis = BASES[architecture.basis].fit(fields, grid, floor=architecture.floor)
+        if fields.ndim != grid.ndim + 2 or fields.shape[2:] != grid.shape:
+            raise ValueError(
+                f"expected fields (member, channel, *{grid.shape}), got {tuple(fields.shape)}; "
+                "reshape them, one channel included"
+            )
+        basis = BASES[architecture.basis].fit(
+            fields, grid, floor=architecture.floor, apart=architecture.channels == "apart"
+        )
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             return cls(architecture, grid, basis)
@@ -133,6 +139,11 @@ class Surrogate(nn.Module):
             raise ValueError("expected a coarse surrogate with a network, got the Gaussian one")
         self.denoiser.adopt(coarse.denoiser)
 
+    def _bind(self) -> None:
+        """Levels and loss of the architecture as it is."""
+        self.levels: Levels = self.architecture.path.on(self.basis.modes, self.dynamics)
+        self.objective = Objective(self.architecture.loss, self.levels, self.basis.mask)
+
     @property
     def dynamics(self) -> Dynamics:
         """The linear process of the lifted samplers."""
@@ -173,18 +184,26 @@ class Surrogate(nn.Module):
         Raises ValueError for an observation with a sampler that cannot start from one, and where
         nothing can be extended.
         """
-        members, grid = list(members), grid or self.grid
-        sampler = (sampler or Sampler()).or_else(self.architecture.method, self.architecture.churn)
+        members, grid, sampler = list(members), grid or self.grid, self._own(sampler)
+        if batch < 1:
+            raise ValueError(f"expected a batch of at least 1 member, got {batch}; raise it")
         basis = self.basis.extend(grid) if extend else self.basis
         fields = [basis.mean.new_empty((0, basis.channels, *grid.shape)).float()]
         for start in range(0, len(members), batch):
             some = members[start : start + batch]
-            x = self._draw(some, seed, sampler, observed)
+            known = observed and observed.part(start, start + batch)
+            x = self._draw(some, seed, sampler, known)
             if extend:
                 finer = basis.noise(seed, Use.PRIOR, some)[..., x.shape[-1] :]
                 x = torch.cat([x, finer], -1)
             fields.append(basis.synthesise(x, grid))
         return torch.cat(fields)
+
+    def _own(self, sampler: Sampler | None) -> Sampler:
+        """The sampler with what it leaves open filled in, checked against the process."""
+        sampler = (sampler or Sampler()).or_else(self.architecture.method, self.architecture.churn)
+        check_process(sampler, self.architecture.process)
+        return sampler
 
     def _draw(
         self, members: list[int], seed: int, sampler: Sampler, observed: Observation | None
@@ -213,13 +232,20 @@ class Surrogate(nn.Module):
         )
 
     def calibrate(self, members: int = 256, *, seed: int = 0, steps: int = 20) -> None:
-        """Levels the variance of every shell along one sampling pass; see `calibration.level`."""
+        """Levels the variance of every shell along one pass of the preset's own sampler.
+
+        See `calibration.level`. Langevin dynamics takes no gains and is not calibrated.
+        """
+        sampler = self._own(Sampler(steps=steps))
+        if sampler.method == "langevin":
+            return
         self.log_gain = level(
+            sampler,
             self.denoiser,
             self.basis,
             self.levels,
-            self.basis.noise(seed, Use.CALIBRATION, range(members)),
-            steps=steps,
+            lambda i: self.basis.noise(seed, Use.CALIBRATION, range(members), i),
+            dynamics=self.dynamics,
             batch=BATCH,
         )
 
@@ -229,21 +255,15 @@ class Surrogate(nn.Module):
         The network stays as it is. Returns the energy distance before every iteration and after
         the last; see `learned`. Raises ValueError for a process of another kind.
         """
-        process = self.architecture.process
-        if process.kind != "learned":
-            raise ValueError(
-                f"expected a process of kind learned to learn, got {process.kind}; choose the "
-                "preset learned"
-            )
         learned, losses = learn(
+            self.architecture.process,
             self.denoiser,
             self.levels,
             x,
             lambda count: lambda i: self.basis.noise(seed, Use.PROCESS, range(count), i),
-            variables=self.dynamics.variables,
         )
         self.architecture = replace(self.architecture, process=learned)
-        self.levels = self.architecture.path.on(self.basis.modes, self.dynamics)
+        self._bind()
         return losses
 
     def likelihood(

@@ -3,8 +3,10 @@ r"""Variation: one network for a range of paths, and for any of its channels giv
 A network that is conditioned on the log snr of every coefficient need not be trained on one path.
 Each member of a batch may get its own strength of the hierarchy, its channels times of their own,
 or channels that are clean (log snr +inf: a forcing that is known, an initial state) or drowned
-(-inf: left out). One network then draws p(u), p(u | f), p(f | u), along any path of the family
-(Gerdes et al., GUD, arXiv:2410.02667, trains a from 0.4 to 1.6 in this way).
+(-inf: left out). One network then draws p(u), p(u | f) and p(f | u), along any path of the family
+(Gerdes et al., GUD, arXiv:2410.02667, trains a from 0.4 to 1.6 in this way). For that the channels
+must be whitened apart; of those whitened together, channel 2 is what channel 1 does not explain,
+and only p(f), p(u | f) and p(f, u) can be had, f being the first.
 """
 
 from __future__ import annotations

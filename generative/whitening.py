@@ -67,14 +67,16 @@ def live_modes(power: Tensor, shell: Tensor, least: float) -> Tensor:
 
 
 def whitened(
-    raw: Tensor, mean: Tensor, shell: Tensor, live: Tensor, floor: float
+    raw: Tensor, mean: Tensor, shell: Tensor, live: Tensor, floor: float, apart: bool
 ) -> dict[str, Tensor]:
     """The tensors that a basis whitens with: mean, shell, mask, factor and inverse.
+
+    `apart` whitens each channel by itself.
 
     Raises ValueError for coefficients (n, C, M) that do not vary.
     """
     least = ROUND_OFF**2 * raw.square().sum(-1).mean(0)
-    factor = factors(raw - mean, shell, live, floor, least)
+    factor = factors(raw - mean, shell, live, floor, least, apart)
     mask = (factor.diagonal(dim1=-2, dim2=-1)[shell].T > 0) & live  # (C, M)
     if not mask.any():
         raise ValueError("expected fields that vary, got constant ones; check the simulation")
@@ -95,8 +97,15 @@ def columns(parts: dict[str, Tensor], which: Tensor) -> dict[str, Tensor]:
     }
 
 
-def factors(raw: Tensor, shell: Tensor, live: Tensor, floor: float, least: Tensor) -> Tensor:
-    """Cholesky factors (shell, C, C) of each shell's covariance.
+def factors(
+    raw: Tensor,
+    shell: Tensor,
+    live: Tensor,
+    floor: float,
+    least: Tensor,
+    apart: bool = False,
+) -> Tensor:
+    """Cholesky factors (shell, C, C) of each shell's covariance, or of its diagonal (`apart`).
 
     A row is 0 below the floor, relative to its channel's largest, or the absolute `least` (C,).
     """
@@ -105,6 +114,8 @@ def factors(raw: Tensor, shell: Tensor, live: Tensor, floor: float, least: Tenso
     size = torch.bincount(shell[live], minlength=count).clamp_min(1)
     covariance = outer.new_zeros((count, *outer.shape[1:])).index_add(0, shell[live], outer)
     covariance = covariance / size[:, None, None]
+    if apart:
+        covariance = torch.diag_embed(covariance.diagonal(dim1=-2, dim2=-1))
     largest = covariance.diagonal(dim1=-2, dim2=-1).amax(0)  # (C,)
     factor = torch.zeros_like(covariance)
     for i in range(covariance.shape[1]):

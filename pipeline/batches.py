@@ -54,6 +54,8 @@ class Batches:
 
     def __init__(self, x: Tensor, surrogate: Surrogate, training: Training) -> None:
         self.x, self.basis, self.training = x, surrogate.basis, training
+        # the other losses are integrals over time, which even times are the average of
+        self.tilt = TILT if surrogate.architecture.loss.weight == "turn" else 1.0
         self.levels, self.variation = surrogate.levels, surrogate.architecture.variation
         self.permutation = lru_cache(maxsize=2)(self._permutation)
 
@@ -65,8 +67,7 @@ class Batches:
             axes = torch.arange(self.basis.grid.ndim)
             x = self.basis.translate(x, uniforms(seed, Use.SHIFT, slots, [axes], step))
         offset = uniforms(seed, Use.LEVEL, [0], [torch.zeros(1, dtype=torch.int64)], step)[0]
-        t = 1 - (1 - (torch.arange(batch) + offset) / batch) ** TILT
-        t = t.float()
+        t = (1 - (1 - (torch.arange(batch) + offset) / batch) ** self.tilt).float()
         log_snr = self.levels(t)
         if self.variation.varies:
             numbers = torch.arange(self.variation.numbers(self.basis.channels))

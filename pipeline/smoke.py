@@ -74,7 +74,7 @@ def _generation(generation: Generation, training: Training, count: int) -> Gener
         training=training,
         members=min(generation.members, max(count, MEMBERS)),
         grid=None if generation.grid is None else _coarse(generation.grid),
-        sampler=replace(sampler, steps=min(sampler.steps, 4), inner=min(sampler.inner, 2)),
+        sampler=replace(sampler, steps=min(sampler.steps, 4)),
         batch=batch,
         block=batch,
     )

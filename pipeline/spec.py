@@ -18,6 +18,9 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from pushforward.generative import BASES, Architecture, Sampler
+from pushforward.generative.bases import outline
+from pushforward.generative.draw import check_process
+from pushforward.generative.extension import finer
 from pushforward.generative.presets import merged
 from pushforward.lineage import Spec
 from pushforward.mistakes import sentence, unknown
@@ -135,6 +138,9 @@ class Training(Spec):
                 f"expected a basis that can be translated for translations, got "
                 f"{self.surrogate.basis}; set training.translations=false or choose fourier"
             )
+        surrogate, grid = self.surrogate, self.simulation.grid
+        modes = outline(surrogate.basis, grid, len(self.frames) * len(self.simulation.channels))
+        surrogate.path.on(modes, surrogate.process.dynamics())  # has the basis what it orders by?
         count = len(self.simulation.times)
         places = [frame % count for frame in self.frames if -count <= frame < count]
         if not self.frames or len(places) < len(self.frames) or len({*places}) < len(places):
@@ -200,6 +206,17 @@ class Generation(Spec):
                 f"expected a grid of the training box {box}, got extent {self.grid.extent}; "
                 "change its shape only"
             )
+        surrogate, grid = self.training.surrogate, self.training.simulation.grid
+        tied = surrogate.basis in ("pixel", "pca")
+        if tied and (self.extend or self.target.shape != grid.shape):
+            raise ValueError(
+                f"expected the training grid {grid.shape} for the basis {surrogate.basis}, which "
+                f"has no other, got {self.target.shape} and extend {self.extend}; leave them out, "
+                "or choose fourier"
+            )
+        if self.extend:
+            finer(grid, self.target)
+        check_process(self.drawn_with, surrogate.process)
         return self
 
     @property

@@ -73,6 +73,11 @@ def train(training: Training, archive: Archive, *, threads: int | None = None) -
             "mean that varies in space; set training.translations=false"
         )
     x = surrogate.basis.analyse(fields, training.simulation.grid)
+    windows = training.surrogate.path.windows
+    if windows is not None:
+        groups = int(windows.groups(surrogate.basis.modes).max()) + 1
+        how = "one after the other" if windows.disjoint(groups) else "overlapping"
+        say(f"{training.name}: {groups} windows by {windows.by}, {how}")
     before = torch.get_num_threads()
     torch.set_num_threads(1 if training.slices > 1 else threads or before)
     try:
@@ -150,11 +155,11 @@ def finish(
 ) -> None:
     """Calibrates, measures on held-out fields, and stores the weights."""
     if training.steps:
-        say(f"{training.name}: calibrating")
-        surrogate.calibrate(training.calibration, seed=training.seed)
         if training.surrogate.process.kind == "learned":
             distances = surrogate.learn(x, seed=training.seed)
-            say(f"{training.name}: learnt a process, {distances[0]:.4g} -> {distances[-1]:.4g}")
+            say(f"{training.name}: learnt a process, {distances[0]:.4g} -> {min(distances):.4g}")
+        say(f"{training.name}: calibrating")
+        surrogate.calibrate(training.calibration, seed=training.seed)
     archive.write_json(training, CALIBRATION, calibration(surrogate, held_out, training))
     archive.write_json(training, LIKELIHOOD, likelihood(surrogate, held_out, training.seed))
     archive.write_tensors(training, WEIGHTS, surrogate.state_dict(), {"config": surrogate.config})

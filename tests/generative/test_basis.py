@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pushforward.generative.bases import BASES
+from pushforward.generative.bases import BASES, outline
 from pushforward.generative.basis import Basis
 from pushforward.solvers import Grid, Use
 
@@ -304,3 +304,38 @@ def test_any_box_is_told_without_loss(shape: tuple[int, ...], seed: int, kind: s
     torch.testing.assert_close(raw.square().sum(-1), v.square().mean(grid.axes))
     x = basis.analyse(v, grid)
     torch.testing.assert_close(basis.synthesise(x, grid), v, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("kind", BASES)
+def test_the_outline_of_a_basis_has_what_the_basis_has(kind: str) -> None:
+    grid = Grid((8, 8))
+    u = torch.randn(30, 2, 8, 8, generator=torch.Generator().manual_seed(0))
+    modes, sketch = BASES[kind].fit(u, grid).modes, outline(kind, grid, 2)
+    for name in ("frequency", "level", "position"):
+        assert (getattr(modes, name) is None) == (getattr(sketch, name) is None), name
+    assert (modes.points, modes.extent, modes.folds) == (
+        sketch.points,
+        sketch.extent,
+        sketch.folds,
+    )
+
+
+@pytest.mark.parametrize("kind", BASES)
+def test_channels_whitened_apart_keep_to_themselves(kind: str) -> None:
+    grid = Grid((8, 8))
+    u = torch.randn(60, 2, 8, 8, generator=torch.Generator().manual_seed(0))
+    u[:, 1] += u[:, 0]
+    together, apart = (BASES[kind].fit(u, grid, apart=one) for one in (False, True))
+    assert apart.apart
+    assert kind == "pca" or not together.apart
+    x = apart.analyse(u, grid)
+    torch.testing.assert_close(
+        apart.synthesise(x, grid),
+        together.synthesise(together.analyse(u, grid), grid),
+        rtol=0,
+        atol=1e-3,
+    )
+    changed = u.clone()
+    changed[:, 0] = 0
+    torch.testing.assert_close(apart.analyse(changed, grid)[:, 1], x[:, 1])
+    assert float(x[:, :, apart.mask.all(0)].square().mean()) == pytest.approx(1, abs=0.05)

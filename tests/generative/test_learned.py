@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -11,7 +13,14 @@ import torch
 
 from pushforward.generative.exact import GaussianDenoiser, MixtureDenoiser
 from pushforward.generative.kernel import Dynamics
-from pushforward.generative.learned import LearnedProcess, energy_distance
+from pushforward.generative.learned import (
+    DRAWN,
+    FLOOR,
+    STEPS,
+    LearnedProcess,
+    energy_distance,
+    learn,
+)
 from pushforward.generative.lifted import euler_maruyama, sscs, strang
 from pushforward.generative.process import Process
 
@@ -42,6 +51,11 @@ def fields(count: int, seed: int) -> torch.Tensor:
     return MEANS[which] + VARIANCES[which].sqrt() * normals(count, seed + 1)(0)
 
 
+def blank(variables: int, full: bool = False) -> LearnedProcess:
+    """What learning starts from where nothing else is said."""
+    return LearnedProcess(Process("learned", variables=variables, full=full))
+
+
 def held_out(dynamics: Dynamics, steps: int, blocks: int = 12, size: int = 800) -> torch.Tensor:
     """Energy distances to new fields, of independent blocks with the same normals for all."""
     found = []
@@ -52,9 +66,69 @@ def held_out(dynamics: Dynamics, steps: int, blocks: int = 12, size: int = 800) 
     return torch.stack(found)
 
 
+# given in a time with tr D = 1.2, not 1
+TURNED = Process(
+    "learned",
+    v0=0.3,
+    rotation=((0.0, -3.0), (3.0, 0.0)),
+    diffusion=((0.3, 0.1), (0.1, 0.9)),
+    full=True,
+)
+GIVEN = [
+    Process("learned"),
+    TURNED,
+    replace(TURNED, diffusion=((0.3, 0.0), (0.0, 0.9)), full=None),
+    Process("learned", variables=4, v0=0.0, full=True),
+]
+
+
+@pytest.mark.parametrize("given", GIVEN)
+def test_it_starts_as_the_given_process_in_its_own_time(given: Process) -> None:
+    process = LearnedProcess(given).process()
+    assert replace(process, rotation=given.rotation, diffusion=given.diffusion) == given
+    wanted, found = given.dynamics(), process.dynamics()
+    speed = wanted.variables / wanted.N.trace()
+    close = partial(torch.testing.assert_close, rtol=1e-13, atol=1e-14)
+    close(found.F, speed * wanted.F)
+    close(found.N, speed * wanted.N)
+    assert found.V0.equal(wanted.V0)
+    again = LearnedProcess(process).process().dynamics()
+    close(again.F, found.F)
+    close(again.N, found.N)
+
+
+def test_learning_starts_from_the_process_it_is_given() -> None:
+    def first(process: Process) -> float:
+        with torch.no_grad():
+            x = sscs(DENOISER, levels, process.dynamics(), normals(DRAWN, 7), steps=STEPS)
+        return energy_distance(x, y).item()
+
+    y = fields(128, 5)
+    for given in (TURNED, replace(GIVEN[2], v0=0.1)):
+        process, distances = learn(given, DENOISER, levels, y, lambda count: normals(count, 7))
+        assert abs(distances[0] - first(given)) < 1e-9
+        assert abs(distances[0] - first(replace(given, v0=None))) > 1e-4  # negative control
+        assert abs(distances[0] - first(Process("learned", v0=given.v0))) > 1e-4
+        assert min(distances) < distances[0]
+        assert abs(min(distances) - first(process)) < 1e-9
+        assert (process.full, process.v0) == (given.full, given.v0)
+        N = process.dynamics().N
+        assert N.equal(N.diagonal().diag()) is (given.full is None)
+
+
+def test_a_process_learnt_down_to_the_floor_can_be_learnt_further() -> None:
+    learned = LearnedProcess(TURNED)
+    with torch.no_grad():
+        learned.B.copy_(torch.tensor([[0.6, 0.3], [1.2, 0.6]], dtype=torch.float64))  # rank 1
+    process = learned.process()
+    assert torch.linalg.eigvalsh(process.dynamics().N / 2)[0].item() == pytest.approx(FLOOR)
+    twin = LearnedProcess(process).process()
+    torch.testing.assert_close(twin.dynamics().N, process.dynamics().N, rtol=1e-12, atol=1e-12)
+
+
 @pytest.mark.parametrize(("variables", "full"), [(2, False), (3, True)])
 def test_it_starts_as_vp(variables: int, full: bool) -> None:
-    dynamics = LearnedProcess(variables, full=full).dynamics()
+    dynamics = blank(variables, full).dynamics()
     level = torch.linspace(-8, 8, 9, dtype=torch.float64)
     vp = Process("vp").dynamics()
     torch.testing.assert_close(dynamics.clock(level), vp.clock(level), rtol=1e-10, atol=0)
@@ -62,7 +136,7 @@ def test_it_starts_as_vp(variables: int, full: bool) -> None:
 
 def test_mixing_faster_changes_nothing() -> None:
     """F and N times a number: samples and loss are those of before."""
-    slow, fast = (LearnedProcess(2, full=True, floor=0.0) for _ in range(2))
+    slow, fast = (blank(2, True) for _ in range(2))
     with torch.no_grad():
         slow.B.copy_(torch.tensor([[0.7, 0.2], [0.1, 1.3]], dtype=torch.float64))
         fast.B.copy_(slow.B * 5**0.5)
@@ -82,7 +156,7 @@ def test_mixing_faster_changes_nothing() -> None:
 @pytest.mark.parametrize("sampler", [sscs, euler_maruyama])
 @pytest.mark.parametrize("full", [False, True])
 def test_the_gradient_goes_through_doubling_and_clock(sampler: Any, full: bool) -> None:
-    learned, y = LearnedProcess(2, full=full), fields(60, 1)
+    learned, y = blank(2, full), fields(60, 1)
     with torch.no_grad():
         shape = learned.B.shape
         learned.B.mul_(torch.linspace(0.8, 1.3, shape.numel()).double().view(shape))
@@ -109,7 +183,7 @@ def test_the_gradient_goes_through_doubling_and_clock(sampler: Any, full: bool) 
 
 def test_few_steps_get_better() -> None:
     """On held-out fields and normals, by more than four standard errors of the paired blocks."""
-    learned = LearnedProcess(2)
+    learned = blank(2)
     before = held_out(learned.dynamics(), steps=4)
     losses = learned.fit(DENOISER, levels, fields(800, 5), normals(800, 7), steps=4, iterations=30)
     after = held_out(learned.dynamics(), steps=4)
@@ -122,28 +196,28 @@ def test_few_steps_get_better() -> None:
 
 
 def test_what_is_learnt_is_kept_as_numbers_and_repeats() -> None:
-    runs = []
+    runs, start = [], Process("learned", variables=3, full=True, v0=0.1)
     for _ in range(2):
-        learned = LearnedProcess(3, full=True, v0=0.1)
+        learned = LearnedProcess(start)
         losses = learned.fit(
             DENOISER, levels, fields(60, 5), normals(60, 7), steps=4, iterations=3, rate=0.02
         )
         runs.append((losses, learned.process()))
     assert runs[0] == runs[1]
     process = runs[0][1]
-    assert (process.kind, process.variables, process.v0) == ("learned", 3, 0.1)
+    assert replace(process, rotation=None, diffusion=None) == start
     for matrix in ("F", "N", "V0"):
         torch.testing.assert_close(
             getattr(process.dynamics(), matrix), getattr(learned.dynamics(), matrix)
         )
-    kept = LearnedProcess(3, full=True, v0=0.1)
+    kept = LearnedProcess(start)
     kept.load_state_dict(learned.state_dict())
     assert kept.process() == process
 
 
 def test_the_best_is_kept() -> None:
     """A rate that overshoots leaves the parameters of the lowest distance."""
-    learned, y, z = LearnedProcess(2), fields(100, 5), normals(100, 7)
+    learned, y, z = blank(2), fields(100, 5), normals(100, 7)
     losses = learned.fit(DENOISER, levels, y, z, steps=4, iterations=8, rate=0.5)
     with torch.no_grad():
         x = sscs(DENOISER, levels, learned.dynamics(), z, steps=4)
@@ -164,7 +238,11 @@ def test_energy_distance_is_unbiased_and_sees_a_shift() -> None:
 def test_what_cannot_be_learnt_is_refused() -> None:
     with pytest.raises(ValueError, match="expected two members a side"):
         energy_distance(torch.zeros(1, 1, 1), torch.zeros(5, 1, 1))
-    learned = LearnedProcess(2)
+    learned = blank(2)
+    with pytest.raises(ValueError, match="expected a process of kind learned to learn, got cld"):
+        LearnedProcess(Process("cld"))
+    with pytest.raises(ValueError, match=r"of at least 0\.001 in all directions .* got 0;"):
+        LearnedProcess(Process("learned", diffusion=((0.0, 0.0), (0.0, 1.0))))
     broken = fields(10, 1) * math.nan
     with pytest.raises(ValueError, match="expected samples that stay finite"):
         learned.fit(DENOISER, levels, broken, normals(10, 1), steps=3, iterations=2)

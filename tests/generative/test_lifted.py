@@ -30,7 +30,7 @@ PROCESSES: dict[str, Dynamics] = {
     for kind in ("vp", "ve", "cld", "psld", "alda", "malda")
 }
 PROCESSES["turned"] = Process(
-    "learned", rotation=((0.0, -3.0), (3.0, 0.0)), diffusion=((0.2, 0.1), (0.1, 0.9))
+    "learned", rotation=((0.0, -3.0), (3.0, 0.0)), diffusion=((0.2, 0.1), (0.1, 0.9)), full=True
 ).dynamics()
 MODES = 6
 

@@ -17,6 +17,7 @@ from pushforward.generative import (
     Path,
     Prior,
     Variation,
+    preset,
 )
 from pushforward.generative.denoiser import angle
 from pushforward.generative.exact import GaussianDenoiser
@@ -132,6 +133,11 @@ def test_bad_numbers_are_refused(make: Any, says: str) -> None:
 
 def uniforms(n: int, count: int, seed: int = 0) -> torch.Tensor:
     return torch.rand(n, count, generator=torch.Generator().manual_seed(seed)).double()
+
+
+def test_a_weight_that_is_a_speed_takes_no_varied_levels() -> None:
+    with pytest.raises(ValueError, match="turn or noise"):
+        preset("cld", variation=Variation(apart=0.5))
 
 
 def test_variation_gives_the_shares_it_names() -> None:

@@ -32,6 +32,44 @@ def test_the_drifts_are_the_published_ones() -> None:
     assert Process("malda", variables=5).dynamics().variables == 5
 
 
+def diagonal(*entries: float) -> list[list[float]]:
+    return np.diag(entries).tolist()
+
+
+# F, N = G G^T, the stationary law and the start, copied out; see `process` for the papers
+PUBLISHED = {
+    "vp": ([[-0.5]], [[1.0]], [[1.0]], [[0.0]]),
+    "cld": ([[0, 4], [-1, -4]], diagonal(0, 2), diagonal(1, 0.25), diagonal(0, 0.01)),
+    "psld": (
+        [[-0.005, 2], [-0.5, -2.005]],
+        diagonal(0.01, 1.0025),
+        diagonal(1, 0.25),
+        diagonal(0, 0.01),
+    ),
+    "alda": (
+        [[0, 1, 0], [-1, 0, 1], [0, -1, -1]],
+        diagonal(0, 0, 2),
+        diagonal(1, 1, 1),
+        diagonal(0, 0.01, 0.01),
+    ),
+    "malda": (
+        [[0, 1, 1], [-1, -2, 1], [-1, -1, -2]],
+        diagonal(0, 4, 4),
+        diagonal(1, 1, 1),
+        diagonal(0, 0.01, 0.01),
+    ),
+    "learned": ([[-0.5, 1], [-1, -0.5]], diagonal(1, 1), diagonal(1, 1), diagonal(0, 0.01)),
+}
+
+
+@pytest.mark.parametrize("kind", PUBLISHED)
+def test_all_matrices_are_the_published_ones(kind: Any) -> None:
+    dynamics = Process(kind).dynamics()
+    for name, wanted in zip(("F", "N", "S", "V0"), PUBLISHED[kind], strict=True):
+        found = getattr(dynamics, name)
+        torch.testing.assert_close(found, matrix(*wanted), rtol=1e-14, atol=1e-16)
+
+
 def test_the_auxiliaries_start_with_a_part_of_their_stationary_variance() -> None:
     assert Process("cld").dynamics().V0.tolist() == [[0.0, 0.0], [0.0, 0.04 * 0.25]]
     assert Process("cld", v0=1.0, mass=3.0).dynamics().V0[1, 1] == 3
@@ -56,7 +94,9 @@ def test_any_rotation_and_diffusion_make_a_process() -> None:
         G, B = torch.randn(2, variables, variables, dtype=torch.float64, generator=generator)
         D = B @ B.mT
         rows = [tuple(map(tuple, matrix.tolist())) for matrix in (G - G.mT, (D + D.mT) / 2)]
-        process = Process("learned", variables=variables, rotation=rows[0], diffusion=rows[1])
+        process = Process(
+            "learned", variables=variables, rotation=rows[0], diffusion=rows[1], full=True
+        )
         torch.testing.assert_close(process.dynamics().N, D + D.mT)
 
 
@@ -75,6 +115,8 @@ def test_any_rotation_and_diffusion_make_a_process() -> None:
         ({"kind": "psld", "friction": 0.01}, "friction unlike data_friction"),
         ({"kind": "learned", "rotation": ((0.0, 1.0), (1.0, 0.0))}, "expected a skew rotation"),
         ({"kind": "learned", "rotation": ((0.0,),)}, "make them K rows of K"),
+        ({"kind": "cld", "full": False}, "expected no full for cld"),
+        ({"kind": "learned", "diffusion": ((1.0, 0.1), (0.1, 1.0))}, "set full to true"),
         ({"kind": "learned", "diffusion": ((1.0, 2.0), (2.0, 1.0))}, "make it B B"),
         ({"kind": "learned", "diffusion": ((1.0, 2.0), (0.0, 1.0))}, "make it B B"),
         ({"kind": "learned", "diffusion": ((1.0, 0.0), (0.0, float("inf")))}, "finite numbers"),

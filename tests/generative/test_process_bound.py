@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 import pytest
@@ -13,29 +12,27 @@ from scipy.linalg import expm
 
 from pushforward.generative.denoiser import Denoiser
 from pushforward.generative.exact import GaussianDenoiser
+from pushforward.generative.kernel import Dynamics
 from pushforward.generative.likelihood import excess, log_normal, terminal_divergence
+from pushforward.generative.process import Process
 
 LOG_2PI = math.log(2 * math.pi)
 
 
-def skew_and_noise(skew: Any, noise: Any, mass: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """F, N and the stationary S of dy = -(Q + D) S^-1 y dtau + sqrt(2 D) dW."""
-    q, d, s = (np.asarray(a, float) for a in (skew, np.diag(noise), np.diag(mass)))
-    return -(d + q) @ np.linalg.inv(s), 2 * d, s
-
-
-def learned(size: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def learned(size: int, seed: int) -> Process:
     draw = np.random.default_rng(seed)
     g, b = draw.normal(size=(size, size)), draw.normal(size=(size, size)) / math.sqrt(size)
-    return -(b @ b.T + g - g.T), 2 * b @ b.T, np.eye(size)
+    d = b @ b.T
+    q, d = (tuple(map(tuple, rows.tolist())) for rows in (g - g.T, (d + d.T) / 2))
+    return Process("learned", variables=size, rotation=q, diffusion=d, full=True)
 
 
 PROCESSES = {
-    "vp": skew_and_noise([[0]], [0.5], [1]),
-    "cld": skew_and_noise([[0, -1], [1, 0]], [0, 1], [1, 0.25]),
-    "psld": skew_and_noise([[0, -0.5], [0.5, 0]], [0.005, 0.50125], [1, 0.25]),
-    "alda": skew_and_noise([[0, -1, 0], [1, 0, -1], [0, 1, 0]], [0, 0, 1], [1, 1, 1]),
-    "malda": skew_and_noise([[0, -1, -1], [1, 0, -1], [1, 1, 0]], [0, 2, 2], [1, 1, 1]),
+    "vp": Process("vp"),
+    "cld": Process("cld"),
+    "psld": Process("psld"),
+    "alda": Process("alda"),
+    "malda": Process("malda"),
     "learned2": learned(2, 1),
     "learned3": learned(3, 2),
 }
@@ -44,14 +41,29 @@ CLEAN = {name: 1e-6 if name in ("vp", "learned2", "learned3") else 1e-4 for name
 CLEAN["alda"] = 1e-2
 
 
+Matrices = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+
+
+def matrices_of(dynamics: Dynamics) -> Matrices:
+    """F, N, S and V0."""
+    assert dynamics.S is not None
+    F, N, S, V0 = (m.numpy() for m in (dynamics.F, dynamics.N, dynamics.S, dynamics.V0))
+    return F, N, S, V0
+
+
+def log_snrs(dynamics: Dynamics, *taus: float) -> tuple[float, float]:
+    """The package's own, at two times."""
+    clean, noisy = dynamics.log_snr(torch.tensor(taus, dtype=torch.float64)).tolist()
+    return clean, noisy
+
+
 class Kernel:
     """y(tau) | x ~ N(phi x, sigma) by doubling a short Gauss step; the rest (K - 1) integrated out
-    from N(0, `rest` S), or given exactly (rest = 0)."""
+    from its start V0, or given exactly (rest = 0)."""
 
-    def __init__(self, process: tuple, tau: float, rest: float = 0.01) -> None:
-        f, n, s = process
-        self.noise, start = n, rest * np.diag(np.diag(s))
-        start[0, 0] = 0
+    def __init__(self, matrices: Matrices, tau: float, rest: float = 1.0) -> None:
+        f, n, _, v0 = matrices
+        start = rest * v0
         doublings = max(0, math.ceil(math.log2(np.abs(f).sum(0).max() * tau / 0.5)))
         h = tau / 2**doublings
         sigma = np.zeros_like(f)
@@ -73,20 +85,20 @@ def log_determinant(matrix: np.ndarray) -> float:
 
 
 def process_bound(
-    process: tuple, data: float, fitted: float, ends: tuple[float, float], prior: np.ndarray
+    matrices: Matrices, data: float, fitted: float, ends: tuple[float, float], prior: np.ndarray
 ) -> float:
     """The mean bound of x ~ N(0, data) as MDM's (11)-(13) state it, score matching on all K
     variables: E log prior(y_T) + int 1/2 |g log q|_N^2 - 1/2 |s - g log q|_N^2 + tr F - log q(v),
     completed by E log p(u_0 | u_e) - log q(u_e | u_0) at the clean end; the model's scores and
     its posterior at the clean end are exact for x ~ N(0, fitted)."""
-    drift, noise, mass = process
+    drift, noise, _, start = matrices
     size = len(drift)
 
     def error(snr: float) -> float:
         return (fitted**2 * snr + data) / (1 + fitted * snr) ** 2
 
     def integrand(tau: float) -> float:
-        k = Kernel(process, tau)
+        k = Kernel(matrices, tau)
         precision = np.linalg.inv(k.sigma)
         matched = 0.5 * k.pull @ noise @ k.pull * error(k.snr)
         return 0.5 * np.trace(noise @ precision) - matched + np.trace(drift)
@@ -98,14 +110,14 @@ def process_bound(
         taus = np.exp((a + b) / 2 + (b - a) / 2 * nodes)
         values = [tau * integrand(tau) for tau in taus]
         total += float((b - a) / 2 * weights @ values)
-    last = Kernel(process, ends[1])
+    last = Kernel(matrices, ends[1])
     spread = last.sigma + data * np.outer(last.phi, last.phi)
     total -= 0.5 * (size * LOG_2PI + log_determinant(prior))
     total -= 0.5 * float(np.trace(np.linalg.solve(prior, spread)))
-    rest = 0.01 * np.diag(mass)[1:]
+    rest = np.diag(start)[1:]
     total += 0.5 * float(np.log(rest).sum() + (size - 1) * (LOG_2PI + 1))
     # the clean end in information form: the covariance of u_e | u_0 is nearly singular
-    sharp = Kernel(process, ends[0], rest=0)
+    sharp = Kernel(matrices, ends[0], rest=0)
     scale = 1 / np.sqrt(np.diag(sharp.sigma))
     factor = np.linalg.cholesky(sharp.sigma * np.outer(scale, scale))
     seen = np.linalg.solve(factor, scale[:, None] * sharp.transition)
@@ -146,11 +158,19 @@ def divergence(a: np.ndarray, b: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize("name", PROCESSES)
+def test_the_stationary_law_is_where_the_process_ends(name: str) -> None:
+    """Its published end is a law that the other three matrices lead to."""
+    matrices = matrices_of(PROCESSES[name].dynamics())
+    late, early = (np.abs(Kernel(matrices, tau).sigma - matrices[2]).max() for tau in (300.0, 2.0))
+    assert late < 1e-10 < 1e-3 < early
+
+
+@pytest.mark.parametrize("name", PROCESSES)
 @pytest.mark.parametrize(("data", "tau"), [(0.3, 5.05), (2.0, 5.05), (0.8, 12.0)])
 def test_the_bound_in_snr_form_is_every_process_s_own(name: str, data: float, tau: float) -> None:
-    process, start = PROCESSES[name], CLEAN[name]
-    clean, noisy = Kernel(process, start), Kernel(process, tau)
-    ends = (math.log(clean.snr), math.log(noisy.snr))
+    dynamics, start = PROCESSES[name].dynamics(), CLEAN[name]
+    process, ends = matrices_of(dynamics), log_snrs(dynamics, start, tau)
+    noisy = Kernel(process, tau)
     both = np.outer(noisy.phi, noisy.phi)
     likelihood = -0.5 * (LOG_2PI + 1 + math.log(data))
     matched = noisy.sigma + both  # a start of unit variance in the one direction that has signal
@@ -170,9 +190,9 @@ def test_the_bound_in_snr_form_is_every_process_s_own(name: str, data: float, ta
 def test_a_wrong_variance_costs_what_its_law_costs(name: str) -> None:
     """E log N(x; 0, s') for the denoiser of N(0, s'), up to the end; and not E log N(x; 0, s)."""
     data, fitted = 2.0, 2.6
-    process, start = PROCESSES[name], CLEAN[name]
-    clean, noisy = Kernel(process, start), Kernel(process, 20.0)
-    ends = (math.log(clean.snr), math.log(noisy.snr))
+    dynamics, start = PROCESSES[name].dynamics(), CLEAN[name]
+    process, ends = matrices_of(dynamics), log_snrs(dynamics, start, 20.0)
+    noisy = Kernel(process, 20.0)
     mine = snr_bound(GaussianDenoiser(fitted), data, ends)
     own = process_bound(
         process, data, fitted, (start, 20.0), noisy.sigma + np.outer(noisy.phi, noisy.phi)

@@ -11,9 +11,12 @@ import pytest
 import torch
 
 from pushforward.generative import (
+    PRESETS,
     Backbone,
+    Denoiser,
     FourierBasis,
     Hierarchy,
+    Observation,
     Sampler,
     Surrogate,
     observe,
@@ -185,12 +188,89 @@ def test_a_noisy_observation_of_a_gaussian_field_is_kriging(deviation: float) ->
 
 def test_observations_that_whitening_would_mix_are_refused() -> None:
     grid = Grid((8, 8))
-    basis = Surrogate.fit(preset("gud", backbone=SMALL), gaussian(50, grid, 2), grid).basis
+    u = gaussian(50, grid, 2)
+    basis = Surrogate.fit(preset("gud", backbone=SMALL), u, grid).basis
     second = torch.zeros_like(basis.mask)
     second[1] = True
     for seen, deviation in ((second, 0.0), (~second, 0.1)):
         with pytest.raises(ValueError, match="reorder the channels"):
-            observe(basis, gaussian(1, grid, 2)[0], grid, seen, deviation)
+            observe(basis, u[0], grid, seen, deviation)
+    # whitened apart each can be known by itself, and stays
+    page = preset("gud", backbone=SMALL, channels="apart")
+    surrogate = Surrogate.fit(page, u, grid)
+    known = observe(surrogate.basis, u[0], grid, second)
+    drawn = surrogate.sample(range(3), sampler=Sampler(steps=2), observed=known)
+    torch.testing.assert_close(drawn[:, 1], u[:1, 1].expand(3, 8, 8), rtol=0, atol=1e-4)
+    assert (drawn[:, 0] - u[0, 0]).abs().max() > 0.1
+    for bad, deviation in ((second, -0.1), (second, math.nan), (second[:, :5], 0.0)):
+        with pytest.raises(ValueError, match="correct the one that is off"):
+            observe(basis, u[0], grid, bad, deviation)
+
+
+def test_each_member_may_know_something_else() -> None:
+    grid = Grid((8, 8))
+    u = gaussian(50, grid)
+    surrogate = Surrogate.fit(preset("gud", backbone=SMALL), u, grid)
+    basis, count = surrogate.basis, 9
+    low = torch.zeros_like(basis.mask)
+    low[:, :9] = True
+    x = basis.analyse(u[:count], grid)
+    seen = Observation(x, torch.where(low & basis.mask, torch.inf, -torch.inf))
+    sampler = Sampler(steps=3)
+    drawn = surrogate.sample(range(count), sampler=sampler, observed=seen, batch=4)
+    got = basis.analyse(drawn, grid)
+    torch.testing.assert_close(got[:, low & basis.mask], x[:, low & basis.mask], rtol=0, atol=1e-4)
+    whole = surrogate.sample(range(count), sampler=sampler, observed=seen)
+    torch.testing.assert_close(drawn, whole, rtol=0, atol=1e-4)
+    each = Observation(x, seen.log_snr.expand_as(x))
+    with pytest.raises(ValueError, match="one observation for all members"):
+        surrogate.sample(range(count), sampler=Sampler("strang"), observed=each)
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (
+            lambda: Surrogate.fit(preset("gud"), gaussian(9, Grid((8, 8)))[:, 0], Grid((8, 8))),
+            "one channel",
+        ),
+        (lambda: Surrogate.fit(preset("gud"), gaussian(9, Grid((8, 8))), Grid((8, 6))), "reshape"),
+        (
+            lambda: Surrogate.fit(preset("gud"), gaussian(9, Grid((8, 8))), Grid((8, 8))).sample(
+                [0], batch=0
+            ),
+            "batch of at least 1",
+        ),
+    ],
+)
+def test_bad_arguments_are_refused(make: Any, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        make()
+
+
+class Narrow(Denoiser):
+    """A denoiser that loses a tenth of the spectrum's log on the way: F = -0.15 y."""
+
+    def correction(self, y: torch.Tensor, log_snr: torch.Tensor) -> torch.Tensor:
+        return -0.15 * y
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_calibration_levels_what_the_preset_samples_with(name: Any) -> None:
+    grid, count = Grid((8, 8)), 512
+    surrogate = Surrogate.fit(preset(name, backbone=SMALL), gaussian(200, grid), grid)
+    surrogate.denoiser = Narrow()
+    kept = surrogate.basis.mask
+
+    def power() -> float:
+        drawn = surrogate.sample(range(count), sampler=Sampler(steps=20), batch=count)
+        return float(surrogate.basis.analyse(drawn, grid)[:, kept].square().mean())
+
+    error = 4 * math.sqrt(2 / (count * surrogate.basis.dimensions))
+    before = power()
+    assert abs(before - 1) > 0.1
+    surrogate.calibrate(512)
+    assert abs(power() - 1) < error + 0.03  # members differ from those it was measured on
 
 
 @pytest.mark.parametrize("name", ["gud", "cld"])

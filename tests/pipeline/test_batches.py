@@ -6,7 +6,14 @@ import pytest
 import torch
 
 from pushforward.batches import Batches, load
-from pushforward.generative import Architecture, Backbone, Surrogate, Variation
+from pushforward.generative import (
+    PRESETS,
+    Architecture,
+    Backbone,
+    Surrogate,
+    Variation,
+    preset,
+)
 from pushforward.simulation import simulate
 from pushforward.solvers import Grid
 from pushforward.study import Study
@@ -78,6 +85,27 @@ def test_levels_are_the_path_s_unless_they_vary(study: Study) -> None:
         error = 4 * (truth * (1 - truth) / len(many)) ** 0.5
         assert abs(float(share.float().mean()) - truth) < error
     assert not torch.equal(batches(3).log_snr, one.log_snr)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_the_loss_of_an_untrained_surrogate_is_one_over_the_batches(
+    study: Study, name: str
+) -> None:
+    """So what is trained is the loss of the preset, an even mean over its path."""
+    grid, count = Grid((16, 16)), 400
+    generator = torch.Generator().manual_seed(0)
+    k = torch.stack(torch.broadcast_tensors(*grid.integers()))
+    power = torch.exp(-0.5 * k.abs().sum(0))
+    u = grid.ifft(grid.fft(torch.randn(count, 1, 16, 16, generator=generator)) * power).float()
+    surrogate = Surrogate.fit(preset(name, backbone=SMALL.backbone), u, grid)
+    training = study.training.model_copy(update={"batch": 64})
+    batches = Batches(surrogate.basis.analyse(u, grid), surrogate, training)
+    with torch.no_grad():
+        losses = [surrogate.loss(*batches(step)).mean() for step in range(30)]
+    found = torch.stack(losses)  # strata: batches are alike, and their means nearly independent
+    error = float(found.std()) / len(found) ** 0.5
+    assert abs(float(found.mean()) - 1) < 4 * error, (found.mean(), error)
+    assert error < 0.03
 
 
 def test_frames_are_stacked_as_channels_in_their_order(study: Study, archive) -> None:

@@ -201,6 +201,32 @@ def test_a_mistake_is_one_sentence(path: Path, override: str, where: str, remedy
     assert remedy in text
 
 
+@pytest.mark.parametrize(
+    ("overrides", "remedy"),
+    [
+        (["training.surrogate={preset: multilevel, churn: 1.0}"], "leave churn out"),
+        (["training.surrogate.churn=-1"], "churn, strength >= 0"),
+        (["training.surrogate={preset: ddo, basis: haar}"], "fourier or cosine"),
+        (["training.surrogate.path.blur=[0.1, 0.2]", "training.surrogate.basis=pca"], "blur of 0"),
+        (["training.surrogate.path.hierarchy.level=1"], "haar (level)"),
+        (["training.surrogate.path.windows={by: column}"], "pixel or haar"),
+        (["training.surrogate.path.prior={kind: matern, exponent: 1}"], "trace class"),
+        (["training.surrogate={preset: cld, variation: {clean: 0.1}}"], "turn or noise"),
+        (["training.surrogate={process: {kind: ve}, method: sscs}"], "use strang"),
+        (["training.surrogate.process.kind=ve", "generation.sampler.method=sscs"], "use strang"),
+        (["training.surrogate.basis=pixel", "generation.grid.shape=[128, 128]"], "choose fourier"),
+        (["training.surrogate.basis=pixel", "generation.extend=true"], "choose fourier"),
+        (["generation.extend=true", "generation.grid.shape=[32, 32]"], "extend to more points"),
+        (["generation.sampler={method: heun, order: 1}"], "leave it out"),
+        (["generation.sampler={method: strang, inner: 5}"], "leave it out"),
+    ],
+)
+def test_what_cannot_work_is_refused_before_anything_is_computed(
+    path: Path, overrides: list[str], remedy: str
+):
+    assert remedy in refusal(path, "training.translations=false", *overrides)
+
+
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_preset_is_one_key_and_any_part_of_it_can_be_changed(path: Path, name: str):
     study = Study.load(path, [f"training.surrogate.preset={name}"])
