@@ -7,6 +7,7 @@ lineage, and the study itself, which is printed in full so that one file and one
 from __future__ import annotations
 
 import math
+from dataclasses import asdict
 from datetime import timedelta
 from html import escape
 from typing import Any
@@ -17,6 +18,7 @@ import yaml
 from pushforward import figures, page
 from pushforward.archive import Archive
 from pushforward.curve import FILE as METRICS
+from pushforward.generative import PRESETS
 from pushforward.spec import Training
 from pushforward.study import Study
 from pushforward.training import CALIBRATION, LIKELIHOOD
@@ -36,7 +38,9 @@ def training(spec: Training, archive: Archive) -> list[str]:
     }
     steps = [float(line["step"]) for line in lines]
     drawing = figures.history(steps, [float(line["loss"]) for line in lines], held_out)
-    surrogate = ", ".join(_flat(spec.model_dump(mode="json")["surrogate"]))
+    own = changed(asdict(spec.surrogate), asdict(PRESETS[spec.surrogate.preset]))
+    network = _flat(asdict(spec.surrogate.backbone))
+    surrogate = "; ".join([spec.surrogate.preset, ", ".join(network), *_flat(own)])
     facts = page.facts(
         [
             ("members", f"{spec.members}, and {spec.held_out} held out"),
@@ -194,6 +198,23 @@ def _machines(manifests: list[dict[str, Any]]) -> list[tuple[str, str]]:
     if len(seen) == 1:
         return [("", next(iter(seen)))]
     return [(f" ({', '.join(kinds)})", text) for text, kinds in seen.items()]
+
+
+def changed(values: dict[str, Any], base: dict[str, Any]) -> dict[str, Any]:
+    """What of nested values is not as in a base, the network aside.
+
+    >>> changed({"path": {"lowest": -2, "highest": 4}}, {"path": {"lowest": -4, "highest": 4}})
+    {'path': {'lowest': -2}}
+    """
+    found = {}
+    for key, value in values.items():
+        if isinstance(value, dict) and isinstance(base.get(key), dict):
+            value = changed(value, base[key])
+            if value and key != "backbone":
+                found[key] = value
+        elif value != base.get(key):
+            found[key] = value
+    return found
 
 
 def _flat(values: dict[str, Any]) -> list[str]:
