@@ -112,4 +112,4 @@ class Walk:
 
 def _apply(matrix: Tensor, y: Tensor) -> Tensor:
     """(channel, mode, i, j) on (batch, channel, mode, j)."""
-    return (matrix * y[..., None, :]).sum(-1)
+    return torch.einsum("cmij,bcmj->bcmi", matrix, y)
