@@ -97,7 +97,7 @@ set_up() {
 typing_links() {
     tree="$here/build/typing"
     rm -rf "$tree"
-    for package in pipeline solvers generative flows catalogs; do
+    for package in pipeline solvers solvers/kernels generative flows catalogs; do
         folder="$tree/pushforward/$package"
         [ "$package" != pipeline ] || folder="$tree/pushforward"
         mkdir -p "$folder"
@@ -120,7 +120,7 @@ case $command in
     *) usage >&2; fail "expected run, test, check or types, got $command" ;;
 esac
 
-stamp="$venv/.ready-$({ cat "$here/pyproject.toml" "$here/constraints.txt"; echo "$here"; } | cksum | cut -d' ' -f1)"
+stamp="$venv/.ready-$({ cat "$here/pyproject.toml" "$here/constraints.txt" "$here"/solvers/kernels/*.[ch]; echo "$here"; } | cksum | cut -d' ' -f1)"
 [ -e "$stamp" ] && [ -x "$venv/bin/python" ] || set_up
 
 case $command in

@@ -1,6 +1,7 @@
 r"""What one measures on solutions: spectra on integer shells, derivatives, invariants.
 
-A shell holds the waves whose wave number |k|, in units of the longest side's, rounds to n. Spectra
+A shell holds the waves whose wave number |k|, in units of the longest side's, rounds to n; between
+walls it counts half waves. Spectra
 are *totals* per shell, so that they add up to what they split: sum_n P(n) = mean u^2,
 sum_n E(n) = mean |velocity|^2 / 2, sum_n Z(n) = mean w^2 / 2 (Parseval, to round-off).
 """
@@ -17,7 +18,8 @@ from pushforward.solvers.grid import Grid
 def shells(grid: Grid, device: torch.device | str = "cpu") -> Tensor:
     """The shell number of every coefficient, int64, of `spectral_shape`.
 
-    It is |k| in units of the lowest wave of the longest side, so that shells are round on any box.
+    It is |k| in units of the lowest wave (between walls: half wave) of the longest side, so that
+    shells are round on any box.
 
     >>> shells(Grid((4, 4)))[1]
     tensor([1, 1, 2])
@@ -67,10 +69,17 @@ def enstrophy_spectrum(vorticity: Float[Tensor, ...], grid: Grid) -> Float[Tenso
 def energy_spectrum(vorticity: Float[Tensor, ...], grid: Grid) -> Float[Tensor, "... shell"]:
     """The kinetic energy (half the mean square velocity) of a vorticity field, split over shells.
 
+    Raises ValueError between walls, where the stream function is not one of cosines.
+
     >>> w = 2 * torch.cos(2 * Grid((8, 8)).coordinates()[0])[:, None].expand(8, 8)
     >>> energy_spectrum(w, Grid((8, 8)))[2].item()
     0.25
     """
+    if not grid.periodic:
+        raise ValueError(
+            f"expected a vorticity on a periodic grid, got boundary {grid.boundary}; use "
+            "power_spectrum"
+        )
     k2 = -grid.laplacian(vorticity.device)
     inverse = torch.where(k2 > 0, 0.5 / k2.clamp_min(1e-300), 0.0).to(vorticity.dtype)
     return shell_sums(grid.fft(vorticity).abs().square() * inverse, grid)
@@ -84,6 +93,20 @@ def gradients(u: Float[Tensor, ...], grid: Grid) -> Float[Tensor, "... axis *gri
     >>> torch.allclose(d[0], torch.cos(y)), bool(d[1].abs().max() < 1e-12)
     (True, True)
     """
+    if not grid.periodic:
+        return torch.stack(_slopes(u, grid), dim=-grid.ndim - 1)
     u_hat = grid.fft(u)
     parts = [grid.ifft((symbol * u_hat).to(u_hat.dtype)) for symbol in grid.gradient(u.device)]
     return torch.stack(parts, dim=-grid.ndim - 1)
+
+
+def _slopes(u: Tensor, grid: Grid) -> list[Tensor]:
+    """The derivatives of cosines, along each axis those of the field continued by reflection."""
+    slopes = []
+    for axis, n, length in zip(grid.axes, grid.shape, grid.extent, strict=True):
+        line = u.movedim(axis, -1)
+        mirrored = Grid((2 * n,), (2 * length,))
+        u_hat = mirrored.fft(torch.cat([line, line.flip(-1)], -1))
+        slope = mirrored.ifft((mirrored.gradient(u.device)[0] * u_hat).to(u_hat.dtype))
+        slopes.append(slope[..., :n].movedim(-1, axis))
+    return slopes

@@ -23,7 +23,10 @@ Nonlinear = Callable[[Tensor, Tensor | None], Tensor]
 class Equation(ABC):
     """One equation family; subclasses are frozen dataclasses of plain numbers, final.
 
-    `channels` maps each channel's name to what it is. `forced` says whether N takes a forcing.
+    `channels` maps each channel's name to what it is. `forced` says whether N takes a forcing,
+    `scheme` which integrator serves when none is named, `boundary` what its box may end in,
+    `draws` how many independent fields its initial state takes (more than one: z is
+    (member, draw, *grid)), `dealias` the fraction of the grid's waves that a state may hold.
 
     >>> from dataclasses import dataclass
     >>> @dataclass(frozen=True)
@@ -46,6 +49,10 @@ class Equation(ABC):
 
     channels: ClassVar[dict[str, str]]
     forced: ClassVar[bool] = False
+    scheme: ClassVar[str] = "etdrk4"
+    boundary: ClassVar[tuple[str, ...]] = ("periodic",)
+    draws: ClassVar[int] = 1
+    dealias: ClassVar[float] = 2 / 3
 
     @abstractmethod
     def linear(self, grid: Grid, device: torch.device | str = "cpu") -> Tensor:
@@ -63,5 +70,6 @@ class Equation(ABC):
     def initial_state(self, z: Tensor | None, grid: Grid) -> Tensor:
         """The state that a drawn field z (member, *grid) stands for: (member, channel, *grid).
 
-        `None` asks for the state at rest, with one member to be broadcast.
+        Of more than one draw, z is (member, draw, *grid). `None` asks for the state at rest, with
+        one member to be broadcast.
         """

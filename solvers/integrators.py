@@ -1,33 +1,46 @@
-r"""Exponential time differencing Runge-Kutta: u_t = L u + N(u), L exact, N of order 2 or 4.
+r"""Solutions of u_t = L u + N(u, f) (+ dW/dt) from given states: one entrance to all schemes.
 
-With h the step, z = h L and phi_1(z) = (e^z - 1) / z, phi_2, phi_3 its successors,
+    ifrk32, ifrk43, ifrk54   integrating-factor Runge-Kutta pairs of order 3, 4, 5: see `lawson`
+    etdrk4, etdrk2           exponential time differencing of order 4, 2: see `exponential`
 
-    ETDRK2   a = e^z u + h phi_1 N(u),
-             u' = a + h phi_2 (N(a) - N(u))
-    ETDRK4   four stages of Cox and Matthews, with Kassam and Trefethen's weights.
-
-The weights lose all digits near z = 0 when evaluated as written; they are means over a circle
-around z instead (Cauchy's formula, 64 points, float64), exact to round-off. Forcing enters through
-N, so that it is integrated to full order. Every state is cut by the 2/3 rule at the start.
-
-    Cox, Matthews, J. Comput. Phys. 176 (2002), doi:10.1006/jcph.2002.6995
-    Kassam, Trefethen, SIAM J. Sci. Comput. 26 (2005), doi:10.1137/S1064827502410633
+With a tolerance, steps follow the estimated error, each member's by itself (`controller`); with a
+step alone they are equal. Forcing enters through N, so that it is integrated to full order. Every
+state is cut to the waves the equation may hold (the 2/3 rule, mostly) at the start. Where the
+compiled kernels know equation, grid and scheme, they do the work, by the same rules.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Literal
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
-from pushforward.solvers.equation import Equation
+from pushforward.solvers import kernels
+from pushforward.solvers.arguments import (
+    check_finite,
+    check_names,
+    check_noise,
+    check_shapes,
+    check_sight,
+    check_times,
+)
+from pushforward.solvers.equation import Equation, Nonlinear
+from pushforward.solvers.exponential import etdrk2, etdrk4
+from pushforward.solvers.failure import failure
 from pushforward.solvers.grid import Grid
+from pushforward.solvers.lawson import lawson
+from pushforward.solvers.marching import March
+from pushforward.solvers.solution import Solution
+from pushforward.solvers.tableaux import TABLEAUX
+from pushforward.solvers.tail import ResolutionWarning, complaint, tail
+from pushforward.solvers.wiener import Path, Wiener
 
-Scheme = Literal["etdrk2", "etdrk4"]
-Step = Callable[[Tensor], Tensor]
+Scheme = Literal["ifrk32", "ifrk43", "ifrk54", "etdrk4", "etdrk2"]
 
 
 def integrate(
@@ -36,147 +49,171 @@ def integrate(
     initial: Tensor,
     *,
     times: Sequence[float],
-    step: float,
+    step: float | None = None,
+    tolerance: float | None = None,
+    scheme: Scheme | None = None,
     forcing: Tensor | None = None,
-    scheme: Scheme = "etdrk4",
+    noise: Wiener | None = None,
     members: Sequence[int] | None = None,
+    kernel: str = "auto",
 ) -> Tensor:
     """Solutions from states of your own.
 
-    (member, channel, *grid) -> (member, time, channel, *grid). `times` are the moments to keep,
-    increasing, from 0; the step is shortened so that it divides each interval. `forcing` is
-    (member, *grid), static. `members` only names rows in errors. Real type and device are those of
-    `initial`.
+    (member, channel, *grid) -> (member, time, channel, *grid).
 
-    Raises ValueError for shapes or times that do not fit, FloatingPointError when a member blows
-    up.
+    `times` are the moments to keep, increasing, from 0. `tolerance` bounds the error of a step,
+    relative to the largest rms that a channel has had; `step` is then the longest step. A `step`
+    alone is taken as it is, shortened so that it divides each interval. `scheme` is by default the
+    equation's. `forcing` is (member, *grid), static; `noise` is added in time, white; `members`
+    (default 0, 1, ...) name its paths, and the rows in errors. `kernel` is "auto", "torch" or an
+    instruction set that `kernels` knows. Real type and device are those of `initial`.
 
-    >>> heat = __import__("pushforward.solvers").solvers.GrayScott(feed_rate=0, kill_rate=0)
-    >>> rest = heat.initial_state(None, Grid((8, 8)))
-    >>> integrate(heat, Grid((8, 8)), rest, times=(0.0, 1.0), step=0.5).shape
-    torch.Size([1, 2, 2, 8, 8])
+    Raises ValueError for arguments that do not fit, FloatingPointError when a member blows up.
+    Warns with ResolutionWarning when the grid is too coarse.
+
+    >>> from pushforward.solvers import NavierStokes
+    >>> rest, force = torch.zeros(1, 1, 8, 8), torch.ones(1, 8, 8)
+    >>> force[:, :4] = -1
+    >>> flow = NavierStokes(viscosity=0.1)
+    >>> integrate(flow, Grid((8, 8)), rest, times=(1.0, 2.0), tolerance=1e-4, forcing=force).shape
+    torch.Size([1, 2, 1, 8, 8])
     """
-    _check(equation, grid, initial, forcing, times, step)
-    keep = grid.resolved(2 / 3, initial.device)
-    u_hat = grid.fft(initial) * keep
-    f_hat = None if forcing is None else (grid.fft(forcing.to(initial)) * keep)[:, None]
-    nonlinear = equation.nonlinear(grid, initial.dtype, initial.device)
-    symbol = equation.linear(grid, initial.device)
-    names = range(len(initial)) if members is None else members
-    frames, now, previous = [], 0.0, math.nan
-    advance: Step = lambda u: u  # noqa: E731 - replaced before the first step
-    for time in times:
-        count = max(math.ceil((time - now) / step - 1e-9), 0)
-        h = (time - now) / count if count else math.nan
-        if count and not math.isclose(h, previous, rel_tol=1e-12):
-            advance = stepper(symbol, lambda u: nonlinear(u, f_hat), h, scheme, initial.dtype)
-            previous = h
-        for i in range(count):
-            u_hat = advance(u_hat)
-            if not torch.isfinite(torch.view_as_real(u_hat).sum()):
-                raise FloatingPointError(_blow_up(u_hat, names, now + (i + 1) * h, step))
-        now = time
-        frames.append(grid.ifft(u_hat))
-    return torch.stack(frames, dim=1)
+    return evolve(
+        equation,
+        grid,
+        initial,
+        times=times,
+        step=step,
+        tolerance=tolerance,
+        scheme=scheme,
+        forcing=forcing,
+        noise=noise,
+        members=members,
+        kernel=kernel,
+    ).fields
 
 
-def stepper(symbol: Tensor, nonlinear: Step, h: float, scheme: Scheme, dtype: torch.dtype) -> Step:
-    """One step of length h as a function of the coefficients; weights are computed once.
-
-    `symbol` is L in float64 or complex128, `nonlinear` maps coefficients to coefficients.
-
-    >>> decay = stepper(torch.tensor([-1.0]), torch.zeros_like, 0.5, "etdrk4", torch.float64)
-    >>> round(decay(torch.ones(1)).item(), 6) == round(math.exp(-0.5), 6)
-    True
-    """
-    z = h * symbol
-    cast = dtype.to_complex() if z.is_complex() else dtype
-    weights = {name: (h * w).to(cast) for name, w in _weights(z).items()}
-    full, half = torch.exp(z).to(cast), torch.exp(z / 2).to(cast)
-
-    def etdrk2(u: Tensor) -> Tensor:
-        n = nonlinear(u)
-        a = full * u + weights["phi1"] * n
-        return a + weights["phi2"] * (nonlinear(a) - n)
-
-    def etdrk4(u: Tensor) -> Tensor:
-        n_u = nonlinear(u)
-        half_u = half * u
-        a = half_u + weights["half"] * n_u
-        n_a = nonlinear(a)
-        b = half_u + weights["half"] * n_a
-        n_b = nonlinear(b)
-        c = half * a + weights["half"] * (2 * n_b - n_u)
-        n_c = nonlinear(c)
-        return (
-            full * u
-            + weights["first"] * n_u
-            + weights["middle"] * (n_a + n_b)
-            + weights["last"] * n_c
-        )
-
-    if scheme not in ("etdrk2", "etdrk4"):
-        raise ValueError(
-            f"expected scheme 'etdrk2' or 'etdrk4', got {scheme!r}; choose one of them"
-        )
-    return etdrk2 if scheme == "etdrk2" else etdrk4
-
-
-def _weights(z: Tensor, points: int = 64) -> dict[str, Tensor]:
-    """The weights / h at z = h L: means of entire functions over a circle of radius 1 around z."""
-    angle = (
-        (torch.arange(points, dtype=torch.float64, device=z.device) + 0.5) * 2 * math.pi / points
-    )
-    sums: dict[str, Tensor] = {}
-    for unit in torch.polar(torch.ones_like(angle), angle):
-        r = z + unit
-        e = torch.exp(r)
-        terms = {
-            "phi1": (e - 1) / r,
-            "phi2": (e - 1 - r) / r**2,
-            "half": (torch.exp(r / 2) - 1) / r,
-            "first": (-4 - r + e * (4 - 3 * r + r**2)) / r**3,
-            "middle": 2 * (2 + r + e * (r - 2)) / r**3,
-            "last": (-4 - 3 * r - r**2 + e * (4 - r)) / r**3,
-        }
-        for name, term in terms.items():
-            sums[name] = sums[name] + term if name in sums else term
-    return {k: v / points if z.is_complex() else v.real / points for k, v in sums.items()}
-
-
-def _blow_up(u_hat: Tensor, members: Sequence[int], time: float, step: float) -> str:
-    bad = ~torch.isfinite(torch.view_as_real(u_hat)).flatten(1).all(1)
-    first = int(bad.nonzero()[0]) if bad.any() else 0
-    return f"member {members[first]} became non-finite at t={time:.6g}; halve step (now {step:g})"
-
-
-def _check(
+def evolve(
     equation: Equation,
     grid: Grid,
     initial: Tensor,
-    forcing: Tensor | None,
+    *,
     times: Sequence[float],
-    step: float,
-) -> None:
-    expected = (len(initial), len(equation.channels), *grid.shape)
-    if tuple(initial.shape) != expected:
+    step: float | None = None,
+    tolerance: float | None = None,
+    scheme: Scheme | None = None,
+    forcing: Tensor | None = None,
+    noise: Wiener | None = None,
+    members: Sequence[int] | None = None,
+    kernel: str = "auto",
+) -> Solution:
+    """`integrate`, and how it went: step counts, spectral tails, what computed.
+
+    >>> from pushforward.solvers import GrayScott
+    >>> rest = GrayScott().initial_state(None, Grid((8, 8)))
+    >>> evolve(GrayScott(), Grid((8, 8)), rest, times=(0.0, 1.0), step=0.5).steps
+    tensor([2])
+    """
+    names = list(range(len(initial)) if members is None else members)
+    times = tuple(float(time) for time in times)
+    chosen = scheme or (equation.scheme if noise is None else "etdrk2")
+    if chosen not in get_args(Scheme):
         raise ValueError(
-            f"expected an initial state of shape (member, channel, *grid) = {expected}, "
-            f"got {tuple(initial.shape)}; add the missing axis"
+            f"expected the scheme {', '.join(get_args(Scheme))}, got {chosen!r}; choose one"
         )
-    if forcing is not None and not equation.forced:
-        raise ValueError(
-            f"expected no forcing for {type(equation).__name__}, got one of shape "
-            f"{tuple(forcing.shape)}; leave it out"
+    check_shapes(equation, grid, initial, forcing)
+    check_names(names, len(initial))
+    if noise is not None:
+        check_noise(equation, times, tolerance, chosen)
+    check_times(times, step, tolerance, chosen, initial.dtype)
+    check_finite(initial, forcing, names)
+    keep = grid.resolved(equation.dealias, initial.device)
+    # one member at a time: a library may transform one field otherwise than many
+    u_hat = torch.stack([grid.fft(state) for state in initial]) * keep
+    f_hat = None
+    if forcing is not None:
+        f_hat = torch.stack([grid.fft(f) for f in forcing.to(initial)]) * keep
+    if chosen == "ifrk43" and tolerance is not None:
+        nonlinear = equation.nonlinear(grid, initial.dtype, initial.device)
+        at_rest = nonlinear(torch.zeros_like(u_hat), None if f_hat is None else f_hat[:, None])
+        check_sight(chosen, at_rest, equation.linear(grid, initial.device))
+    longest = min(step or math.inf, times[-1])  # a wish beyond the end would never come back
+    case = _Case(equation, grid, times, longest, tolerance, chosen, names)
+    if kernels.supports(equation, grid, initial.dtype, chosen, initial.device, noise, kernel):
+        frames, steps, rejected = case.compiled(u_hat, f_hat, kernel)
+        used = str(kernels.choose(kernel))
+    else:
+        frames, steps, rejected = case.in_torch(u_hat, f_hat, noise)
+        used = "torch"
+    tails = torch.stack([tail(frame, grid, equation.dealias) for frame in frames])
+    warning = complaint(tails, times, names, grid)
+    if warning is not None:
+        warnings.warn(warning, ResolutionWarning, stacklevel=3)
+    fields = torch.stack([grid.ifft(frame) for frame in frames])
+    return Solution(fields, steps, rejected, tails.cpu(), used)
+
+
+@dataclass(frozen=True)
+class _Case:
+    """What is solved, once checked: two ways to frames (member, time, channel, *spectral)."""
+
+    equation: Equation
+    grid: Grid
+    times: tuple[float, ...]
+    step: float
+    tolerance: float | None
+    scheme: str
+    names: list[int]
+
+    def compiled(
+        self, u_hat: Tensor, f_hat: Tensor | None, kernel: str
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        answers = kernels.solve(
+            self.equation,
+            self.grid,
+            u_hat,
+            f_hat,
+            self.times,
+            TABLEAUX[self.scheme],
+            self.step,
+            self.tolerance,
+            kernel,
         )
-    if forcing is not None and tuple(forcing.shape) != (len(initial), *grid.shape):
-        raise ValueError(
-            f"expected a forcing of shape (member, *grid) = {(len(initial), *grid.shape)}, "
-            f"got {tuple(forcing.shape)}; draw it on the same grid"
-        )
-    if not times or any(b <= a for a, b in zip((-1e-300, *times), times, strict=False)):
-        raise ValueError(f"expected increasing times from 0, got {tuple(times)}; sort them")
-    if step <= 0:
-        raise ValueError(
-            f"expected a positive step, got {step}; choose one below the shortest interval"
-        )
+        failed = (answers.status != kernels.FINISHED).nonzero().flatten().tolist()
+        if failed:
+            first, equal = failed[0], self.tolerance is None
+            raise failure(
+                self.names[first],
+                float(answers.failed_at[first]),
+                finite=int(answers.status[first]) == kernels.STEP_UNDERFLOW,
+                step=self.step if equal else None,
+                tolerance=self.tolerance,
+            )
+        return answers.frames, answers.steps, answers.rejected
+
+    def in_torch(
+        self, u_hat: Tensor, f_hat: Tensor | None, noise: Wiener | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        real, device = u_hat.dtype.to_real(), u_hat.device
+        nonlinear = self.equation.nonlinear(self.grid, real, device)
+        symbol = self.equation.linear(self.grid, device)
+        if self.scheme in TABLEAUX:
+            stages = lawson(TABLEAUX[self.scheme], symbol)
+        else:
+            stages = etdrk4(symbol) if self.scheme == "etdrk4" else etdrk2(symbol)
+        f_hat = None if f_hat is None else f_hat[:, None]
+        march = March(self.grid, stages, nonlinear, f_hat, self.times, self.names)
+        if self.tolerance is not None:
+            return march.by_tolerance(u_hat, self.tolerance, self.step)
+        path = None
+        if noise is not None:
+            entry = _entry(nonlinear, u_hat) * self.grid.resolved(self.equation.dealias, device)
+            path = Path(noise, self.names, self.grid, symbol, entry)
+        return march.equally(u_hat, self.step, path)
+
+
+def _entry(nonlinear: Nonlinear, like: Tensor) -> Tensor:
+    """Where a unit of forcing enters (channel, *spectral): not in a mean that is left out."""
+    zero = torch.zeros_like(like[:1])
+    one = torch.ones_like(zero[:, :1])
+    return (nonlinear(zero, one) - nonlinear(zero, None))[0].abs().double()

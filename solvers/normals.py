@@ -47,6 +47,8 @@ class Use(IntEnum):
     VARIATION = 10
     LIKELIHOOD = 11
     PROCESS = 12
+    NOISE = 13
+    FILTER = 14
 
 
 def philox(counter: Sequence[Tensor], key: Sequence[Tensor | int]) -> tuple[Tensor, ...]:

@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = {
     "pushforward": "pipeline",
     "pushforward.solvers": "solvers",
+    "pushforward.solvers.kernels": "solvers/kernels",
     "pushforward.generative": "generative",
     "pushforward.flows": "flows",
 }

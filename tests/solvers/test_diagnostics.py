@@ -97,3 +97,39 @@ def test_shells_are_round_on_a_box_of_unequal_sides() -> None:
     box = Grid((32, 32), (1.0, 3.0))
     short, long = diagnostics.shells(box)[1, 0], diagnostics.shells(box)[0, 3]
     assert short == long == 3  # one wave of the short side is as long as three of the long one
+
+
+WALLS = [Grid((17,), (2.0,), "neumann"), Grid((12, 9), (1.5, 1.0), "neumann")]
+
+
+@pytest.mark.parametrize("grid", WALLS, ids=str)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_gradients_between_walls_are_those_of_the_cosines(grid: Grid, dtype: torch.dtype) -> None:
+    points = torch.meshgrid(*grid.coordinates(), indexing="ij")
+    kappa = [math.pi * k / length for k, length in zip((3, 5), grid.extent, strict=False)]
+    waves = [torch.cos(k * x) for k, x in zip(kappa, points, strict=True)]
+    u = torch.stack(torch.broadcast_tensors(*waves)).prod(0)
+    d = diagnostics.gradients(u[None].to(dtype), grid)[0]
+    assert d.dtype == dtype
+    for axis, (k, x) in enumerate(zip(kappa, points, strict=True)):
+        parts = [*waves[:axis], -k * torch.sin(k * x), *waves[axis + 1 :]]
+        expected = torch.stack(parts).prod(0).to(dtype)
+        torch.testing.assert_close(
+            d[axis], expected, rtol=0, atol=2e-4 if dtype == torch.float32 else 1e-11
+        )
+
+
+def test_shells_between_walls_count_half_waves() -> None:
+    grid = Grid((16, 12), (2.0, 1.0), "neumann")
+    y, x = grid.coordinates()
+    u = 2 * torch.cos(3 * math.pi * y / 2)[:, None] + torch.cos(2 * math.pi * x)
+    spectrum = diagnostics.power_spectrum(u, grid)
+    # three half waves of the long side; two of the short one are as long as four of it
+    assert spectrum[3].item() == pytest.approx(2)
+    assert spectrum[4].item() == pytest.approx(0.5)
+    assert spectrum.sum().item() == pytest.approx(u.square().mean().item())
+
+
+def test_vorticity_between_walls_is_refused() -> None:
+    with pytest.raises(ValueError, match="expected a vorticity on a periodic grid"):
+        diagnostics.energy_spectrum(torch.zeros(12, 9), WALLS[1])

@@ -7,9 +7,11 @@ import math
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from pushforward.solvers import GaussianField, Grid, Use, diagnostics
-from pushforward.solvers.gaussian_field import white
+from pushforward.solvers import GaussianField, Grid, Use, diagnostics, priors
+from pushforward.solvers.white_noise import white
 
 MEMBERS = 400
 FIELDS = {
@@ -18,14 +20,23 @@ FIELDS = {
     "squared exponential": GaussianField.squared_exponential(0.4, deviation=1.5),
     "power law": GaussianField.power_law(2.0, deviation=1.0),
     "no mean": GaussianField.matern(2.0, 1.0, mean=False),
+    "exponential": GaussianField.exponential(1.5, deviation=0.7),
+    "tabulated": GaussianField.tabulated([(0.5, 2.0), (3.0, 1.0), (40.0, 1e-4)], amplitude=0.5),
 }
+WALLS = {
+    1: Grid((33,), (3.0,), "neumann"),
+    2: Grid((24, 31), (2 * math.pi, 4.0), "neumann"),
+    3: Grid((8, 9, 12), boundary="neumann"),
+}
+quick = settings(max_examples=25, deadline=None, derandomize=True)
 GRIDS = {1: Grid((32,), (3.0,)), 2: Grid((24, 32), (2 * math.pi, 4.0)), 3: Grid((8, 10, 12))}
 
 
 def refuted(u: torch.Tensor, field: GaussianField, grid: Grid) -> bool:
     """Whether some shell's mean power lies beyond 4 standard errors of what the symbol says.
 
-    A wave's power has variance c^2 (2 c^2 where the coefficient is real); a pair counts twice.
+    A wave's power has variance c^2 (2 c^2 where the coefficient is real); a pair counts twice, and
+    between walls all are real and count once.
     """
     symbol = field.symbol(grid)
     expected = diagnostics.shell_sums(symbol, grid)
@@ -223,3 +234,126 @@ def test_bad_numbers_are_refused() -> None:
         GaussianField.squared_exponential(1.0, deviation=-1.0)
     with pytest.raises(ValueError, match="cutoff of at least 1"):
         GaussianField.power_law(2.0, cutoff=0)
+    with pytest.raises(ValueError, match="at least two rows"):
+        GaussianField("tabulated")
+    unknown = GaussianField.power_law(2.0)
+    object.__setattr__(unknown, "kind", "white")  # past the type checker that tests run with
+    with pytest.raises(ValueError, match="expected a field of kind matern"):
+        unknown.__post_init__()
+
+
+@pytest.mark.parametrize("ndim", [1, 2, 3])
+@pytest.mark.parametrize("name", FIELDS)
+def test_spectrum_of_draws_between_walls_is_the_symbol(name: str, ndim: int) -> None:
+    field, grid = FIELDS[name], WALLS[ndim]
+    u = field.sample(range(MEMBERS), grid, seed=1)
+    assert not refuted(u, field, grid)
+    assert refuted(u, GaussianField.matern(2.2, 0.41), grid)
+
+
+def test_fields_between_walls_are_the_whole_spaces_folded() -> None:
+    """C(x, y) = sum of K(x - y + 2 n L) and K(x + y + 2 n L), for each axis of a product."""
+    grid = Grid((12, 9), (1.5, 1.0), "neumann")
+    field = GaussianField("squared_exponential", length=0.3, amplitude=1.3)
+
+    def folded(x: np.ndarray, length: float) -> np.ndarray:
+        images = [
+            np.exp(-((x[:, None] + sign * x + 2 * n * length) ** 2) / (2 * 0.3**2))
+            for n in range(-3, 4)
+            for sign in (1, -1)
+        ]
+        return np.sum(images, axis=0)
+
+    y, x = (c.numpy() for c in grid.coordinates())
+    expected = 1.3**2 * np.kron(folded(y, 1.5), folded(x, 1.0))
+    basis = grid.ifft(torch.eye(grid.size).double().view(-1, *grid.shape)).flatten(1)
+    exact = (basis.T * field.symbol(grid).flatten()) @ basis
+    np.testing.assert_allclose(exact, expected, atol=1e-6 * expected.max())
+    u = field.sample(range(3000), grid, seed=4).flatten(1).numpy()
+    found = u.T @ u / 3000
+    variance = np.diag(expected)
+    error = np.sqrt((np.outer(variance, variance) + expected**2) / 3000)
+    assert (np.abs(found - expected) < 5 * error).all()
+    unfolded = expected[58, 58]  # the middle, (6, 4); a corner has four times that
+    assert variance[0] > 2.5 * unfolded
+    assert (np.abs(found - unfolded) > 5 * error)[0, 0]
+
+
+def test_the_deviation_between_walls_is_the_mean_over_space() -> None:
+    grid = WALLS[2]
+    field = GaussianField.matern(3.0, 0.5, deviation=1.5, cutoff=20)
+    assert field.trace(grid) == pytest.approx(1.5**2, rel=1e-9)
+    square = field.sample(range(800), grid, seed=2).square().mean((1, 2))
+    assert abs(square.mean() - 2.25) < 4 * square.std() / math.sqrt(800)
+    assert square.std() / math.sqrt(800) < 0.05 * 2.25
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_draws_between_walls_are_one_function_on_nested_grids(name: str) -> None:
+    coarse, fine = (Grid((n, n + 1), (1.0, 2.0), "neumann") for n in (9, 27))
+    u, v = (FIELDS[name].sample([5, 2], grid, seed=3) for grid in (coarse, fine))
+    torch.testing.assert_close(fine.resample(v, coarse), u, rtol=0, atol=1e-12)
+    cut = GaussianField.matern(2.0, 0.3, cutoff=8)
+    coarse, fine = (Grid((n, n), (1.0, 2.0), "neumann") for n in (9, 27))
+    u, v = (cut.sample([5], grid, seed=3) for grid in (coarse, fine))
+    torch.testing.assert_close(v[:, 1::3, 1::3], u, rtol=0, atol=1e-12)
+    assert (v[:, ::3, ::3] - u).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("grid", [GRIDS[2], WALLS[2]], ids=["periodic", "neumann"])
+@pytest.mark.parametrize("name", ["matern", "power law", "tabulated", "matern of given deviation"])
+@given(a=st.floats(-1, 1), b=st.floats(-1, 1))
+@quick
+def test_powers_of_the_covariance_are_a_group(name: str, grid: Grid, a: float, b: float) -> None:
+    field = FIELDS[name]
+    u = field.sample([1], grid)
+    both = field.power(field.power(u, grid, a), grid, b)
+    size = field.power(u, grid, a + b).abs().max()
+    torch.testing.assert_close(both, field.power(u, grid, a + b), rtol=0, atol=1e-8 * float(size))
+
+
+@pytest.mark.parametrize("grid", [GRIDS[2], WALLS[2]], ids=["periodic", "neumann"])
+def test_powers_colour_whiten_and_drop_what_the_field_has_not(grid: Grid) -> None:
+    field = FIELDS["matern of given deviation"]
+    w = white([3], grid, seed=8)
+    noise = grid.ifft(w)
+    coloured = field.power(noise, grid, 0.5)
+    torch.testing.assert_close(coloured, field.color(w, grid), rtol=0, atol=1e-12)
+    torch.testing.assert_close(coloured, field.sample([3], grid, seed=8), rtol=0, atol=1e-12)
+    back = grid.fft(field.power(coloured, grid, -0.5))
+    torch.testing.assert_close(back, field.whiten(coloured, grid), rtol=0, atol=1e-9)
+    mean_square = field.power(coloured, grid, -0.5).square().mean(grid.axes)
+    torch.testing.assert_close(mean_square.sqrt(), field.norm(coloured, grid))
+    kept = field.power(noise, grid, 0.0)
+    torch.testing.assert_close(field.power(kept, grid, 0.0), kept, rtol=0, atol=1e-12)
+    beyond = grid.fft(kept) * (field.symbol(grid) == 0)
+    assert beyond.abs().max() < 1e-14
+    assert (noise - kept).abs().max() > 0.1
+    assert field.power(torch.ones(1, *grid.shape).double(), grid, -2.0).isfinite().all()
+
+
+@given(
+    field=st.sampled_from([*FIELDS.values(), priors.fno((3, 3)), priors.combined((3, 4))]),
+    shape=st.tuples(st.integers(4, 12), st.integers(4, 12)),
+    boundary=st.sampled_from(["periodic", "neumann"]),
+    members=st.lists(st.integers(0, 2**32 - 1), min_size=1, max_size=4, unique=True),
+)
+@quick
+def test_a_member_is_the_same_bits_in_any_company(field, shape, boundary, members) -> None:
+    if boundary == "periodic":
+        shape = tuple(2 * n for n in shape)
+    grid = Grid(shape, (1.0, 2.0), boundary)
+    u = field.sample(members, grid, seed=9)
+    assert u.isfinite().all()
+    for place, member in enumerate(members):
+        assert torch.equal(field.sample([member], grid, seed=9)[0], u[place])
+    assert float(field.symbol(grid).min()) >= 0
+
+
+def test_shares_of_waves_between_walls_sum_to_one() -> None:
+    grid = Grid((64, 64), (1.0, 2.0), "neumann")
+    for field in (GaussianField.squared_exponential(0.3), GaussianField.matern(3.0, 0.3)):
+        share = field.log_share((-grid.laplacian()).sqrt(), grid.extent, "neumann").exp().sum()
+        assert share == pytest.approx(1, rel=1e-4)
+        share = field.log_share((-grid.laplacian()).sqrt(), grid.extent).exp().sum()
+        assert share != pytest.approx(1, rel=1e-2)

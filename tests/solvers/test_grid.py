@@ -8,14 +8,18 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import fft
 
-from pushforward.solvers import Grid
+from pushforward.solvers import Grid, cosine
 from pushforward.solvers.grid import crop
 
 even = st.integers(2, 8).map(lambda n: 2 * n)
 shapes = st.lists(even, min_size=1, max_size=3).map(tuple)
 quick = settings(max_examples=20, deadline=None, derandomize=True)
 SHAPES = [(16,), (8, 12), (12, 8), (4, 6, 8)]
+any_shapes = st.lists(st.integers(4, 13), min_size=1, max_size=3).map(tuple)
+WALLS = [Grid((9,), (2.0,), "neumann"), Grid((6, 11), (0.5, 1.5), "neumann")]
+WALLS += [Grid((4, 5, 6), (1.0, 2.0, 3.0), "neumann")]
 
 
 def band_limited(grid: Grid, waves: int, seed: int = 0) -> torch.Tensor:
@@ -117,6 +121,7 @@ def test_two_thirds_rule_keeps_products_free_of_aliases() -> None:
         ((4, 4, 4, 4), (), "1 to 3 axes"),
         ((8, 8), (1.0,), "2 positive side lengths"),
         ((8,), (-1.0,), "1 positive side lengths"),
+        ((8, 0), (), "at least 4"),
     ],
 )
 def test_bad_grids_are_refused(
@@ -132,3 +137,91 @@ def test_misplaced_axes_and_other_boxes_are_refused() -> None:
         grid.fft(torch.zeros(8, 8, 1))
     with pytest.raises(ValueError, match="same box"):
         grid.resample(torch.zeros(8, 8), Grid((8, 8), (1.0, 1.0)))
+    with pytest.raises(ValueError, match="neumann"):
+        grid.resample(torch.zeros(8, 8), Grid((16, 16), boundary="neumann"))
+
+
+def test_bad_boxes_with_walls_are_refused() -> None:
+    with pytest.raises(ValueError, match="at least 4"):
+        Grid((3, 9), boundary="neumann")
+    grid = Grid((5, 7), boundary="neumann")
+    with pytest.raises(ValueError, match="expected a periodic grid for derivatives"):
+        grid.gradient()
+    object.__setattr__(grid, "boundary", "dirichlet")  # past the type checker of the tests
+    with pytest.raises(ValueError, match="periodic or neumann, got 'dirichlet'; choose one"):
+        grid.__post_init__()
+
+
+@given(shape=any_shapes, seed=st.integers(0, 99))
+@quick
+def test_cosine_coefficients_are_scipys_and_keep_the_mean_square(
+    shape: tuple[int, ...], seed: int
+) -> None:
+    grid = Grid(shape, tuple(1.0 + axis for axis in range(len(shape))), "neumann")
+    u = torch.randn(3, *shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+    u_hat = grid.fft(u)
+    scipys = torch.as_tensor(fft.dctn(u.numpy(), type=2, axes=grid.axes, norm="ortho"))
+    torch.testing.assert_close(u_hat, scipys / math.sqrt(grid.size), rtol=0, atol=1e-14)
+    torch.testing.assert_close(grid.ifft(u_hat), u, rtol=0, atol=1e-13)
+    power = (u_hat.square() * grid.multiplicity()).sum(grid.axes)
+    torch.testing.assert_close(power, u.square().mean(grid.axes), rtol=1e-12, atol=0)
+
+
+@pytest.mark.parametrize("n", [4, 5, 6, 7, 12, 33])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_long_axes_have_the_same_transform_as_short_ones(n: int, dtype: torch.dtype) -> None:
+    u = torch.randn(2, n, 5, dtype=dtype, generator=torch.Generator().manual_seed(n))
+    kept = (n - 1, 3)
+    by_table, by_fft = (cosine.analyse(u, kept, table) for table in (1000, 0))
+    assert by_fft.dtype == dtype
+    tolerance = {"rtol": 0, "atol": 40 * torch.finfo(dtype).eps}
+    torch.testing.assert_close(by_table, by_fft, **tolerance)
+    back = [cosine.synthesise(by_table, (n, 5), table) for table in (1000, 0)]
+    torch.testing.assert_close(*back, **tolerance)
+    assert (back[0] - u).abs().max() > 0.1  # the waves left out
+
+
+@pytest.mark.parametrize("grid", WALLS, ids=str)
+def test_waves_between_walls_are_eigenfunctions_without_flux(grid: Grid) -> None:
+    points = torch.meshgrid(*grid.coordinates(), indexing="ij")
+    for axis, (x, length, n) in enumerate(zip(points, grid.extent, grid.shape, strict=True)):
+        assert x.min() == pytest.approx(length / n / 2)
+        assert x.max() == pytest.approx(length - length / n / 2)
+        kappa = 3 * math.pi / length
+        wave = torch.cos(kappa * x)
+        u_hat = grid.fft(wave)
+        at = [0] * grid.ndim
+        at[axis] = 3
+        assert u_hat[tuple(at)] == pytest.approx(math.sqrt(0.5))
+        assert u_hat.abs().sum() == pytest.approx(math.sqrt(0.5))
+        torch.testing.assert_close(grid.ifft(grid.laplacian() * u_hat), -(kappa**2) * wave)
+        assert grid.wavenumbers()[axis].flatten()[3] == pytest.approx(kappa)
+    assert grid.spectral_shape == grid.shape
+    assert grid.multiplicity().sum() == grid.size
+    assert bool((grid.half_plane() == 1).all())
+    assert bool(grid.resolved().all())
+
+
+@pytest.mark.parametrize("grid", WALLS, ids=str)
+def test_resampling_between_walls_keeps_the_function(grid: Grid) -> None:
+    fine = Grid(tuple(3 * n for n in grid.shape), grid.extent, "neumann")
+    u = torch.randn(2, *grid.shape, generator=torch.Generator().manual_seed(1)).double()
+    there = grid.resample(u, fine)
+    shared = (..., *[slice(1, None, 3)] * grid.ndim)  # middles of every third cell
+    torch.testing.assert_close(there[shared], u, rtol=0, atol=1e-13)
+    torch.testing.assert_close(fine.resample(there, grid), u, rtol=0, atol=1e-13)
+    assert there.square().mean().item() == pytest.approx(u.square().mean().item(), rel=1e-12)
+
+
+def test_two_thirds_rule_keeps_products_between_walls_free_of_aliases() -> None:
+    for n in (9, 12, 16, 19):
+        grid = Grid((n,), boundary="neumann")
+        largest = int(grid.integers()[0][grid.resolved(2 / 3)].max())
+        e = torch.zeros(n).double()
+        e[largest] = 1
+        product = grid.fft(grid.ifft(e) ** 2)
+        kept = product * grid.resolved(2 / 3)
+        # cos^2 = (1 + cos of twice the wave) / 2: the second part folds beyond the cut
+        assert kept.abs().sum() == pytest.approx(1.0, abs=1e-12)
+        assert product.abs().sum() > 1.5
+        assert 3 * (largest + 1) >= 2 * n  # and no wave is cut without need

@@ -134,3 +134,29 @@ def test_solved_on_two_grids_a_member_starts_from_the_same_function() -> None:
     torch.testing.assert_close(coarse[:, 0], fine[:, 0], rtol=0, atol=1e-12)
     torch.testing.assert_close(coarse[:, 1], fine[:, 1], rtol=0, atol=1e-4)
     assert not torch.equal(coarse[:, 1], fine[:, 1])
+
+
+@pytest.mark.parametrize("kernel", ["auto", "torch"])
+def test_grids_agree_where_they_meet_and_converge_spectrally(kernel: str) -> None:
+    """64, 128, 256 points: the same functions at t = 0, errors that fall much faster than h^4."""
+    field = GaussianField.matern(4.0, 0.25, deviation=3.0, cutoff=12, mean=False)
+    flow = Problem(
+        Grid((64, 64)),
+        NavierStokes(viscosity=0.05),
+        field,
+        field,
+        times=(0.0, 0.5),
+        tolerance=1e-9,
+        dtype="float64",
+    )
+    at = {
+        n: flow.on(Grid((n, n))).run([3], kernel=kernel).fields[..., :: n // 64, :: n // 64]
+        for n in (64, 128, 256)
+    }
+    for n in (64, 128):
+        torch.testing.assert_close(at[n][:, 0], at[256][:, 0], rtol=0, atol=1e-11)
+    coarse, fine = (
+        float((at[n] - at[256])[:, 1].norm() / at[256][:, 1].norm()) for n in (64, 128)
+    )
+    assert fine < 1e-7
+    assert coarse > 100 * fine  # the control: 64 points are not enough
