@@ -46,7 +46,7 @@ def entries(
         console().print(say)
         return
     drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in ("name", "state", "equation", "grid", "members", "made"):
+    for column in ("name", "state", "equation", "grid", "members", "certificate", "made"):
         drawn.add_column(column, no_wrap=column == "name")
     for entry in found:
         drawn.add_row(*_row(entry, Archive(root)))
@@ -79,6 +79,8 @@ def verify(name: str | None = None, /, *, root: Root = RUNS) -> int:
 def show(name: str, /, *, root: Root = RUNS) -> None:
     """Open a result with xarray and print it; files where it has no arrays.
 
+    A simulation's certificate is printed in any case, also before its data are there.
+
     Parameters
     ----------
     name
@@ -87,12 +89,15 @@ def show(name: str, /, *, root: Root = RUNS) -> None:
         Folder of the archive.
     """
     from pushforward.archive import Archive
+    from pushforward.certificate import summary
 
     archive = Archive(root)
     entry = find(archive, name)
-    archive.require(entry.name)
     folder = archive.folder(entry.name)
     print(f"{entry.name} in {folder}")
+    if entry.kind == "simulation":
+        print(f"certificate: {summary(folder)['certificate']}")
+    archive.require(entry.name)
     if (folder / "data.zarr").exists():
         print(archive.open(entry.name))
     else:
@@ -144,8 +149,21 @@ def _row(entry: Entry, archive: Archive) -> tuple[str, ...]:
         simulation["equation"]["kind"],
         "x".join(map(str, grid["shape"])),
         str(entry.spec.get("members", "")),
+        _certified(entry, archive),
         str(made),
     )
+
+
+def _certified(entry: Entry, archive: Archive) -> str:
+    """The error that a simulation's certificate found, and whether that is too much."""
+    from pushforward.certificate import read
+
+    if entry.kind != "simulation":
+        return ""
+    found = read(archive.folder(entry.name))
+    if found is None:
+        return "none"
+    return f"{found.worst.error:.1g}" + ("" if found.converged else ", not converged")
 
 
 def _state(entry: Entry, archive: Archive) -> str:

@@ -3,7 +3,8 @@
 Commands read a study, call a flow (or, with --no-prefect, the verb itself), and print what a
 person wants to know next. Results go to stdout, progress and complaints to stderr. A mistake of
 the user's is one sentence: exit code 2 when the command or the study is wrong, 1 when the run
-failed, 130 after Ctrl-C. A traceback is shown only with --debug, or for a defect of the program.
+failed (or a check, or a verification), 130 after Ctrl-C. A traceback is shown only with --debug,
+or for a defect of the program.
 
 torch and Prefect are imported by the commands that need them, so that --help answers at once.
 """
@@ -142,6 +143,47 @@ def report(study: Source, /, *, options: Options = PLAIN) -> None:
     print(write(loaded.evaluation, archive, title=loaded.title, description=loaded.description))
 
 
+@app.command(sort_key=6)
+def check(
+    study: Source,
+    /,
+    *,
+    members: int = 4,
+    limit: float = 1e-3,
+    options: Options = PLAIN,
+) -> int:
+    """Solve a few members better, and say whether a study's data are converged.
+
+    The time step or tolerance, the grid and the precision are refined one by one and together.
+    The errors are stored with the data as their certificate, which may be there already or not
+    yet. Exits with 1 when the data are not converged.
+
+    Parameters
+    ----------
+    members
+        How many members are solved again: the first ones.
+    limit
+        The largest relative L2 error that is called converged.
+    """
+    if members < 1 or not limit > 0:
+        raise UsageError(
+            f"expected --members of at least 1 and --limit above 0, got {members} and {limit:g}; "
+            "raise them"
+        )
+    loaded = load(study, options)
+    from pushforward import Archive, certify
+    from pushforward.certificate_table import rows
+    from pushforward.flows.table import console, draw
+
+    workers = options.workers or cores()
+    archive = Archive(options.root)
+    found = certify(loaded.simulation, archive, members=members, limit=limit, workers=workers)
+    out = console()
+    draw(rows(found), out)
+    out.print(found.verdict, soft_wrap=True)
+    return 0 if found.converged else 1
+
+
 def load(source: str, options: Options) -> Study:
     """The study with its overrides; whatever is wrong in it is a mistake of usage."""
     if options.workers is not None and options.workers < 1:
@@ -217,6 +259,6 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-app.command(browse.entries, name="list", sort_key=6)
-app.command(browse.show, sort_key=7)
-app.command(browse.verify, sort_key=8)
+app.command(browse.entries, name="list", sort_key=7)
+app.command(browse.show, sort_key=8)
+app.command(browse.verify, sort_key=9)

@@ -8,6 +8,7 @@ ensemble's value over the floor's mean, and whether it lies inside the floor.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rich import box
@@ -16,6 +17,8 @@ from rich.table import Table
 
 if TYPE_CHECKING:
     import xarray as xr
+
+WORDS = ("variable", "score", "refined", "change", "at", "within the limit")
 
 
 def rows(scores: xr.Dataset) -> list[dict[str, str]]:
@@ -60,16 +63,19 @@ def console() -> Console:
 
 
 def show(scores: xr.Dataset, out: Console) -> None:
-    """Prints the table; a column that says the same in every row is left out."""
+    """Prints the table, without the variable's name where there is one."""
     table = rows(scores)
-    columns = [
-        name
-        for name in (table[0] if table else {})
-        if name != "variable" or len({row[name] for row in table}) > 1
-    ]
+    if len({row["variable"] for row in table}) <= 1:
+        table = [{name: row[name] for name in row if name != "variable"} for row in table]
+    draw(table, out)
+
+
+def draw(table: Sequence[Mapping[str, str]], out: Console) -> None:
+    """Prints rows of text under the names of their columns, numbers to the right."""
+    columns = [*table[0]] if table else []
     drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in columns:
-        drawn.add_column(name, justify="left" if name in ("variable", "score") else "right")
+        drawn.add_column(name, justify="left" if name in WORDS else "right")
     for row in table:
         drawn.add_row(*(row[name] for name in columns))
     out.print(drawn)

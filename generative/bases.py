@@ -30,14 +30,34 @@ ORDERED_BY = {  # what a path can order a basis's coefficients by, beside their 
 }
 
 
+def suits(kind: str, grid: Grid) -> None:
+    """Raises ValueError where a solver's grid is not what a basis of that kind takes fields on.
+
+    Fourier waves live on periodic boxes; cosines between walls, in the middles of cells.
+
+    >>> suits("cosine", Grid((8, 8)))
+    Traceback (most recent call last):
+    ValueError: expected the basis fourier, haar, pixel or pca for the boundary periodic, got ...
+    """
+    other = "cosine" if grid.periodic else "fourier"
+    if kind == other:
+        own = "fourier" if grid.periodic else "cosine"
+        raise ValueError(
+            f"expected the basis {own}, haar, pixel or pca for the boundary {grid.boundary}, got "
+            f"{kind}; choose {own}"
+        )
+
+
 def outline(kind: str, grid: Grid, channels: int) -> Modes:
     """Two coefficients that have what those of a basis of that kind have, fitted to nothing.
 
-    A path that can be bound to them can be bound to the basis.
+    A path that can be bound to them can be bound to the basis. Raises ValueError for a grid of
+    another boundary than the basis's own (see `suits`).
 
     >>> outline("haar", Grid((8, 8)), 1).frequency is None
     True
     """
+    suits(kind, grid)
     has = ORDERED_BY[kind]
     return Modes(
         torch.zeros(channels, 2),

@@ -252,9 +252,10 @@ class Basis(nn.Module, ABC):
 
 
 def same_box(basis: Basis, grid: Grid) -> None:
-    """Raises ValueError for a grid of another box."""
-    if grid.extent != basis.extent:
+    """Raises ValueError for a grid of another box, or with another boundary."""
+    if (grid.extent, grid.boundary) != (basis.extent, basis.grid.boundary):
         raise ValueError(
-            f"expected a grid of the box {basis.extent} the basis was fitted on, "
-            f"got extent {grid.extent}; keep the box and change the number of points"
+            f"expected a grid of the box {basis.extent}, {basis.grid.boundary}, that the basis "
+            f"was fitted on, got extent {grid.extent}, {grid.boundary}; keep the box and change "
+            "the number of points"
         )

@@ -7,7 +7,7 @@ At the middles x = (j + 1/2) / n of n cells an axis, the functions
 are orthonormal in L^2(dx / V) and in the mean over the points alike, the last one included. They
 are the eigenfunctions of the Neumann Laplacian (the discrete cosine transform DCT-II). k counts
 half waves: a shell holds the k whose length, per longest side, rounds to its number, and the
-frequency in waves is half of it. The transforms are one small matrix an axis, cut to the kept k.
+frequency in waves is half of it. The transforms are those of `solvers.cosine`, cut to the kept k.
 
 A k belongs to one function on every grid, so fields are analysed and synthesised on any grid of
 the box, as far as it resolves them.
@@ -18,6 +18,7 @@ the box, as far as it resolves them.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import ClassVar
 
 import torch
@@ -25,7 +26,6 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from pushforward.generative.addresses import paired
-from pushforward.generative.band import along
 from pushforward.generative.basis import Basis, same_box
 from pushforward.generative.extension import appended, finer
 from pushforward.generative.modes import Modes
@@ -38,7 +38,7 @@ from pushforward.generative.whitening import (
     used,
     whitened,
 )
-from pushforward.solvers import Grid
+from pushforward.solvers import Grid, cosine
 
 DEAD = 1e-4  # share of the largest variance of its shell below which a wave counts as cut away
 
@@ -83,8 +83,7 @@ class CosineBasis(Basis):
         """
         waves = half_waves(grid)
         fields = checked(fields)
-        matrices = [cosines(n, n, fields) for n in grid.shape]
-        raw = _analysed(fields, matrices)[..., _flat(waves, grid.shape)]
+        raw = cosine.analyse(fields, grid.shape).flatten(-grid.ndim)[..., _flat(waves, grid.shape)]
         shell = torch.round(length(waves, grid.extent)).long()
         mean = significant_mean(raw, floor)
         live = live_modes((raw - mean).square().mean(0), shell, DEAD)
@@ -105,8 +104,8 @@ class CosineBasis(Basis):
     def read(
         self, fields: Float[Tensor, "... channel *grid"], grid: Grid
     ) -> Float[Tensor, "... channel mode"]:
-        index, shown, matrices = self._slot(grid, fields)
-        seen = _analysed(fields, matrices).index_select(-1, index)
+        index, shown, box = self._slot(grid)
+        seen = cosine.analyse(fields, box).flatten(-grid.ndim).index_select(-1, index)
         if len(shown) == len(self.waves):
             return seen
         return seen.new_zeros((*seen.shape[:-1], len(self.waves))).index_copy(-1, shown, seen)
@@ -114,15 +113,11 @@ class CosineBasis(Basis):
     def place(
         self, raw: Float[Tensor, "... channel mode"], grid: Grid
     ) -> Float[Tensor, "... channel *grid"]:
-        index, shown, matrices = self._slot(grid, raw)
+        index, shown, box = self._slot(grid)
         if len(shown) < len(self.waves):
             raw = raw.index_select(-1, shown)
-        box = [len(matrix) for matrix in matrices]
         u = raw.new_zeros((*raw.shape[:-1], math.prod(box))).index_copy(-1, index, raw)
-        u = u.unflatten(-1, box)
-        for axis, matrix in zip(grid.axes, matrices, strict=True):
-            u = along(u, matrix.T, axis)
-        return u
+        return cosine.synthesise(u.unflatten(-1, box), grid.shape)
 
     def held(self, grid: Grid) -> Bool[Tensor, " mode"]:
         return (self.waves < torch.tensor(grid.shape, device=self.waves.device)).all(1)
@@ -134,7 +129,7 @@ class CosineBasis(Basis):
             tuple(smooth_size(oversampling * math.ceil(share * k) + 1) for k in box)
             for share in (1 / 2, 3 / 4, 1)
         }
-        return [Grid(shape, self.extent) for shape in sorted(shapes)]
+        return [replace(self.grid, shape=shape) for shape in sorted(shapes)]
 
     def spread(
         self, values: Float[Tensor, "... channel mode"], grid: Grid
@@ -173,20 +168,16 @@ class CosineBasis(Basis):
         some = used(parts)
         return cls(grid, {**columns(parts, some), "waves": waves[some]})
 
-    def _slot(self, grid: Grid, like: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """Where the held waves lie in a flattened box of waves, which they are, and its cosines.
-
-        There is one matrix (waves, points) of cosines an axis, in the type of `like`.
-        """
+    def _slot(self, grid: Grid) -> tuple[Tensor, Tensor, tuple[int, ...]]:
+        """Where the held waves lie in a flattened box of waves, which they are, and the box."""
         same_box(self, grid)
-        return self._remember(("slot", grid.shape, like.dtype), lambda: self._find(grid, like))
+        return self._remember(("slot", grid.shape), lambda: self._find(grid))
 
-    def _find(self, grid: Grid, like: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
+    def _find(self, grid: Grid) -> tuple[Tensor, Tensor, tuple[int, ...]]:
         shown = self.held(grid).nonzero()[:, 0]
         waves = self.waves[shown]
         box = tuple(int(k.max()) + 1 if len(k) else 1 for k in waves.T)
-        matrices = [cosines(k, n, like) for k, n in zip(box, grid.shape, strict=True)]
-        return _flat(waves, box), shown, matrices
+        return _flat(waves, box), shown, box
 
 
 def half_waves(grid: Grid) -> Tensor:
@@ -194,25 +185,6 @@ def half_waves(grid: Grid) -> Tensor:
     return ordered(
         torch.cartesian_prod(*(torch.arange(n) for n in grid.shape)).view(-1, grid.ndim)
     )
-
-
-def cosines(count: int, points: int, like: Tensor) -> Tensor:
-    """The values (count, points) of the first functions of an axis in the middles of its cells.
-
-    >>> e = cosines(8, 8, torch.zeros((), dtype=torch.float64))
-    >>> torch.allclose(e @ e.T / 8, torch.eye(8).double())
-    True
-    """
-    k = torch.arange(count, dtype=torch.float64, device=like.device)[:, None]
-    x = (torch.arange(points, dtype=torch.float64, device=like.device) + 0.5) / points
-    return (torch.where(k > 0, 2.0, 1.0).double().sqrt() * torch.cos(math.pi * k * x)).to(like)
-
-
-def _analysed(fields: Tensor, matrices: list[Tensor]) -> Tensor:
-    """The coefficients (..., waves) of fields (..., *grid), for one matrix of cosines an axis."""
-    for axis, matrix in zip(range(-len(matrices), 0), matrices, strict=True):
-        fields = along(fields, matrix / matrix.shape[1], axis)
-    return fields.flatten(-len(matrices))
 
 
 def _flat(waves: Tensor, box: tuple[int, ...]) -> Tensor:

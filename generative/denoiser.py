@@ -105,7 +105,7 @@ class NeuralDenoiser(Denoiser):
             2 * basis.channels,
             condition=2 * basis.channels * basis.bands,
             ndim=self.grids[0].ndim,
-            periodic=basis.translates,
+            periodic=basis.translates and basis.grid.periodic,
         )
         # 1 / standard deviation of a band's power of Gaussian y
         count = basis.mask.new_zeros((basis.channels, basis.bands), dtype=torch.float32)

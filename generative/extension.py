@@ -23,10 +23,11 @@ def finer(old: Grid, new: Grid) -> list[float]:
     Raises ValueError unless it is a grid of the same box with at least as many points.
     """
     ratios = [m / n for n, m in zip(old.shape, new.shape, strict=False)]
-    if new.extent != old.extent or min(ratios) < 1:
+    if (new.extent, new.boundary) != (old.extent, old.boundary) or min(ratios) < 1:
         raise ValueError(
-            f"expected a grid of the box {old.extent} with at least {old.shape} points, got "
-            f"{new.shape} on {new.extent}; extend to more points of the same box"
+            f"expected a grid of the box {old.extent}, {old.boundary}, with at least {old.shape} "
+            f"points, got {new.shape} on {new.extent}, {new.boundary}; extend to more points of "
+            "the same box"
         )
     return ratios
 

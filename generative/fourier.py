@@ -12,6 +12,7 @@ synthesises on any grid at all, dropping what a coarser one cannot show.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import ClassVar
 
 import torch
@@ -70,7 +71,8 @@ class FourierBasis(Basis):
         `floor` is the smallest variance kept, relative to the largest of its channel. The mean
         keeps only coefficients more than six standard errors from 0, so that noise is not learnt.
 
-        Raises ValueError for fewer than two fields, non-finite or constant ones.
+        Raises ValueError for fewer than two fields, non-finite or constant ones, and a box with
+        walls.
 
         >>> from pushforward.solvers import GaussianField
         >>> u = GaussianField.matern(3.0, 0.5, cutoff=5).sample(range(64), Grid((16, 16)))[:, None]
@@ -79,6 +81,11 @@ class FourierBasis(Basis):
         >>> torch.allclose(basis.synthesise(x, Grid((16, 16))), u, atol=1e-10)
         True
         """
+        if not grid.periodic:
+            raise ValueError(
+                f"expected the basis cosine, haar, pixel or pca for the boundary {grid.boundary}, "
+                "got fourier, whose waves go around the box; choose cosine"
+            )
         waves = half_plane(grid)
         raw = coefficients(checked(fields), grid, waves)
         shell = diagnostics.shells(grid).flatten()[flat_index(waves, grid)].repeat_interleave(2)
@@ -134,7 +141,7 @@ class FourierBasis(Basis):
             tuple(smooth_size(oversampling * 2 * math.ceil(share * k) + 1) for k in box)
             for share in (1 / 2, 3 / 4, 1)
         }
-        return [Grid(shape, self.extent) for shape in sorted(shapes)]
+        return [replace(self.grid, shape=shape) for shape in sorted(shapes)]
 
     def spread(
         self, values: Float[Tensor, "... channel mode"], grid: Grid

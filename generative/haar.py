@@ -17,6 +17,7 @@ orientation and block, which finer grids have too, at the same place of the orde
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import ClassVar
 
 import torch
@@ -72,6 +73,11 @@ class HaarBasis(Basis):
         [6, 18, 72]
         """
         most = min((n & -n).bit_length() - 1 for n in grid.shape)
+        if most == 0:
+            raise ValueError(
+                f"expected an even number of points on every axis for haar, got {grid.shape}; "
+                "choose another grid, or the cosine or pixel basis"
+            )
         depth = most if levels is None else levels
         if not 1 <= depth <= most:
             raise ValueError(
@@ -133,9 +139,9 @@ class HaarBasis(Basis):
         """
         shapes = [tuple(n >> k for n in self.grid.shape) for k in (2, 1, 0) if k <= self.depth]
         return [
-            Grid(shape, self.extent)
+            replace(self.grid, shape=shape)
             for shape in shapes
-            if all(n >= 4 and n % 2 == 0 for n in shape)
+            if all(n >= 4 and (n % 2 == 0 or not self.grid.periodic) for n in shape)
         ]
 
     def spread(

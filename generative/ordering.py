@@ -65,8 +65,9 @@ class Prior:
             else GaussianField.squared_exponential(self.length * side)
         )
         k = 2 * math.pi / side * modes.frequency
-        box = tuple(modes.folds * length for length in modes.extent)
-        return modes.log_variance - field.log_share(k, box).to(modes.log_variance)
+        boundary = "periodic" if modes.folds == 1 else "neumann"
+        share = field.log_share(k, modes.extent, boundary)
+        return modes.log_variance - share.to(modes.log_variance)
 
 
 @dataclass(frozen=True)

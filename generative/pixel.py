@@ -99,7 +99,15 @@ class PixelBasis(Basis):
     def translate(
         self, x: Float[Tensor, "n channel mode"], shift: Float[Tensor, "n axis"]
     ) -> Float[Tensor, "n channel mode"]:
-        """Fields rolled by the number of whole points nearest to `shift`."""
+        """Fields rolled by the number of whole points nearest to `shift`.
+
+        Raises ValueError between walls.
+        """
+        if not self.grid.periodic:
+            raise ValueError(
+                f"expected a periodic box to move fields in, got boundary {self.grid.boundary}; "
+                "train without translations"
+            )
         n = torch.tensor(self.grid.shape, device=x.device)
         steps = torch.round(shift.to(x.device) * n).long()
         source = (self._points() - steps[:, None]) % n  # (n, N, axis)

@@ -109,7 +109,8 @@ class Surrogate(nn.Module):
         True
         """
         architecture = restore(config["architecture"])
-        grid = Grid(tuple(config["grid"]["shape"]), tuple(config["grid"]["extent"]))
+        box = config["grid"]
+        grid = Grid(tuple(box["shape"]), tuple(box["extent"]), box.get("boundary", "periodic"))
         parts = {
             name.removeprefix("basis."): tensor
             for name, tensor in tensors.items()

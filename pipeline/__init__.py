@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pushforward.archive import Archive
+    from pushforward.certificate import Certificate
     from pushforward.comparison import compare
     from pushforward.evaluation import evaluate
     from pushforward.generation import generate
+    from pushforward.pilot import certify
     from pushforward.simulation import simulate
     from pushforward.spec import Evaluation, Generation, Simulation, Training
     from pushforward.study import Study
@@ -25,11 +27,13 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Archive",
+    "Certificate",
     "Evaluation",
     "Generation",
     "Simulation",
     "Study",
     "Training",
+    "certify",
     "compare",
     "evaluate",
     "generate",
@@ -39,11 +43,13 @@ __all__ = [
 
 _ROOMS = {
     "Archive": "archive",
+    "Certificate": "certificate",
     "Evaluation": "spec",
     "Generation": "spec",
     "Simulation": "spec",
     "Study": "study",
     "Training": "spec",
+    "certify": "pilot",
     "compare": "comparison",
     "evaluate": "evaluation",
     "generate": "generation",

@@ -4,6 +4,8 @@
                data.zarr/           arrays, one shard per block of members (see `layout`)
                blocks/000000.json   markers: which members, checksums, seconds, machine
                <files>              weights, metrics, reports (see `shelf`)
+               certificate.json     what `pushforward check` found, before or after (no part of
+                                    the seal: it can be made anew)
                manifest.json        the seal: provenance, blocks and files with their checksums
 
 A block is done when its marker exists; the marker is written after the data, both flushed to the
@@ -21,12 +23,13 @@ from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
-from pushforward import disk, layout
+from pushforward import certificate, critical, disk, layout
+from pushforward.effort import Effort
 from pushforward.entries import Entry, entries
 from pushforward.lineage import Spec
 from pushforward.provenance import code, machine, now, provenance
 from pushforward.shelf import CHECKPOINT, DATA, MANIFEST, SPEC, Shelf
-from pushforward.spec import KINDS, Training
+from pushforward.spec import KINDS, Simulation, Training
 
 if TYPE_CHECKING:
     from pushforward.generative import Surrogate
@@ -101,14 +104,20 @@ class Archive(Shelf):
         """A complete result's arrays, read when they are used; `options` go to `xr.open_zarr`.
 
         ``chunks={}`` gives dask arrays, one block a chunk, for ensembles larger than memory.
+        Fields stored on the critical grid come on the full one. The attributes of a simulation say
+        what its solver did and what its certificate says.
         Raises LookupError for a result that is absent, incomplete, or has no arrays.
         """
         self.require(spec)
         path = self.folder(spec) / DATA
         if not path.exists():
             raise LookupError(f"expected arrays in {path.parent}, got files only; read these")
-        dataset = xr.open_zarr(path, **{"consolidated": False, "chunks": None, **options})
         known = self.stored(spec) if isinstance(spec, str) else spec
+        dataset = critical.opened(path, **options)
+        if isinstance(known, Simulation):
+            effort = Effort.read(self.manifest(spec)["blocks"])
+            dataset.attrs |= {"solver": str(effort)} if effort is not None else {}
+            dataset.attrs |= certificate.summary(path.parent)
         first = getattr(known, "channels", ())  # a folder lists its arrays in any order
         return dataset[[*first, *sorted({*dataset.data_vars} - {*first}, key=str)]]
 
@@ -131,7 +140,14 @@ class Archive(Shelf):
         if template is not None:
             layout.allocate(folder / DATA, template, self._size(spec)[1])
 
-    def write(self, spec: Spec, block: int, dataset: xr.Dataset, seconds: float = 0.0) -> None:
+    def write(
+        self,
+        spec: Spec,
+        block: int,
+        dataset: xr.Dataset,
+        seconds: float = 0.0,
+        effort: Effort | None = None,
+    ) -> None:
         """Stores exactly the members of one block, of all variables, and marks the block as done.
 
         A block that is done stays as it is.
@@ -149,6 +165,7 @@ class Archive(Shelf):
             "members": [members.start, members.stop],
             "arrays": {name: layout.checksum(dataset[name].values) for name in names},
             "seconds": round(seconds, 3),
+            **({} if effort is None else {"solver": effort.values()}),
             "machine": machine(),
             "code": code(),
             "time": now(),
@@ -184,10 +201,12 @@ class Archive(Shelf):
                 f"{numbers}; check the disk and run the same command again"
             )
         disk.sweep(folder)
+        effort = Effort.read(markers)
         manifest = {
             "name": folder.name,
             "kind": spec.kind,
             "provenance": provenance(),
+            **({} if effort is None else {"solver": effort.values()}),
             "seconds": round(sum(marker["seconds"] for marker in markers), 3),
             "blocks": markers,
             "files": {name: disk.digest(folder / name) for name in self._files(spec)},
@@ -243,7 +262,7 @@ class Archive(Shelf):
         return markers
 
     def _files(self, spec: Spec | str) -> list[str]:
-        """Everything but blocks, markers, the seal, logs, and what only a run needs."""
+        """Everything but blocks, markers, the seal, logs, and what is made anew."""
         folder = self.folder(spec)
         fields = layout.fields(folder / DATA) if self.blocks(spec) else []
         chunks = [folder / BLOCKS, *(folder / DATA / name / "c" for name in fields)]
@@ -252,7 +271,7 @@ class Archive(Shelf):
         return sorted(
             path.relative_to(folder).as_posix()
             for path in paths
-            if path.name not in (MANIFEST, CHECKPOINT)
+            if path.name not in (MANIFEST, CHECKPOINT, certificate.FILE)
             and path.suffix not in (".jsonl", disk.PARTIAL)
             and not {*path.parents} & {*chunks}
         )

@@ -25,6 +25,7 @@ import torch
 import xarray as xr
 
 from pushforward.archive import Archive
+from pushforward.effort import Effort
 from pushforward.lineage import Spec
 from pushforward.progress import bar, say
 from pushforward.spec import Generation, Simulation
@@ -55,7 +56,7 @@ def fill(
     left = sum(members[block] for block in missing)
     with (
         bar(spec.verb, spec.members, "members", done=spec.members - left) as advance,
-        _mapping(run, min(workers, len(missing))) as mapped,
+        mapping(run, min(workers, len(missing))) as mapped,
     ):
         count = len(missing)
         for block in mapped(function, [spec] * count, [archive.root] * count, missing):
@@ -73,7 +74,10 @@ def done(spec: Spec, archive: Archive) -> bool:
 
 
 def compute(
-    spec: S, root: Path, block: int, function: Callable[[S, range, Archive], xr.Dataset]
+    spec: S,
+    root: Path,
+    block: int,
+    function: Callable[[S, range, Archive], tuple[xr.Dataset, Effort | None]],
 ) -> int:
     """One block: `function` on each batch of its members, on one thread, then stored; or nothing,
     when it is done already. Returns the block's number."""
@@ -81,18 +85,20 @@ def compute(
     if archive.done(spec, block):
         return block
     began, span = time.monotonic(), archive.span(spec, block)
-    with _one_thread():
+    with one_thread():
         parts = [
             function(spec, range(start, min(start + spec.batch, span.stop)), archive)
             for start in range(span.start, span.stop, spec.batch)
         ]
-    dataset = xr.concat(parts, dim="member", data_vars="minimal", coords="minimal", join="exact")
-    archive.write(spec, block, dataset, seconds=time.monotonic() - began)
+    datasets = [dataset for dataset, _ in parts]
+    whole = xr.concat(datasets, dim="member", data_vars="minimal", coords="minimal", join="exact")
+    effort = Effort.total(effort for _, effort in parts if effort is not None)
+    archive.write(spec, block, whole, seconds=time.monotonic() - began, effort=effort)
     return block
 
 
 @contextmanager
-def _mapping(run: Map, workers: int) -> Iterator[Map]:
+def mapping(run: Map, workers: int) -> Iterator[Map]:
     """The map to use: the one given, or that of a pool of fresh processes."""
     if run is not map or workers <= 1:
         yield run
@@ -159,7 +165,7 @@ def _serve() -> None:
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
     """Torch on one thread; how sums are split between threads decides their last bits."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -1,13 +1,16 @@
 """Scores of any two ensembles given as labelled arrays, from anywhere.
 
-What an ensemble is: an array with a dimension `member`, maybe `time`, and those of a periodic
-grid, which the coordinates or the caller describe. Ensembles of different resolution are the same
-kind of functions at other points: all are restricted, mode by mode, to the coarsest grid.
+What an ensemble is: an array with a dimension `member`, maybe `time`, and those of a grid, which
+the coordinates or the caller describe: periodic, unless an attribute `boundary` says otherwise.
+Ensembles of different resolution are the same kind of functions at other points: all are
+restricted, mode by mode, to the coarsest grid.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import cast
 
 import numpy as np
 import torch
@@ -16,6 +19,7 @@ from torch import Tensor
 
 from pushforward.floors import measure
 from pushforward.solvers import Grid
+from pushforward.solvers.grid import Boundary
 
 
 def compare(
@@ -76,18 +80,18 @@ def common(*grids: Grid) -> Grid:
     >>> common(Grid((8, 16)), Grid((16, 16))).shape
     (8, 16)
     """
-    boxes = {grid.extent for grid in grids}
+    boxes = {(grid.extent, grid.boundary) for grid in grids}
     if len(boxes) > 1:
-        raise ValueError(
-            f"expected one box, got {' and '.join(map(str, sorted(boxes)))}; "
-            "rescale the coordinates or give grid="
-        )
+        several = " and ".join(f"{extent} {boundary}" for extent, boundary in sorted(boxes))
+        raise ValueError(f"expected one box, got {several}; rescale the coordinates or give grid=")
     shape = tuple(min(sizes) for sizes in zip(*(grid.shape for grid in grids), strict=True))
-    return Grid(shape, grids[0].extent)
+    return replace(grids[0], shape=shape)
 
 
 def grid_of(fields: xr.DataArray, grid: Grid | None = None) -> Grid:
     """The grid of fields (member, *grid), from their coordinates or with the box of `grid`.
+
+    Its boundary is the attribute of that name, of the coordinates or of the array.
 
     >>> points = {"x": [0.0, 0.25, 0.5, 0.75]}
     >>> grid_of(xr.DataArray(np.zeros((2, 4)), dims=("member", "x"), coords=points)).extent
@@ -96,12 +100,16 @@ def grid_of(fields: xr.DataArray, grid: Grid | None = None) -> Grid:
     dims = [str(dim) for dim in fields.dims if dim != "member"]
     shape = tuple(fields.sizes[dim] for dim in dims)
     if grid is not None:
-        return Grid(shape, grid.extent)
+        return replace(grid, shape=shape)
+    marked = [fields[dim].attrs for dim in dims if dim in fields.coords] + [fields.attrs]
+    found = [about["boundary"] for about in marked if "boundary" in about]
+    boundary = cast(Boundary, found[0] if found else "periodic")
     if not all(dim in fields.coords for dim in dims):
-        return Grid(shape)
+        return Grid(shape, boundary=boundary)
     points = [fields[dim].values.astype(float) for dim in dims]
     # rounded: coordinates stored in single precision must not make two boxes of one
-    return Grid(shape, tuple(float(f"{(x[1] - x[0]) * len(x):.6g}") for x in points))
+    extent = tuple(float(f"{(x[1] - x[0]) * len(x):.6g}") for x in points)
+    return Grid(shape, extent, boundary)
 
 
 def tensor(fields: xr.DataArray) -> Tensor:
@@ -140,8 +148,9 @@ def _labelled(
             f"and variables {[str(name) for name in given]}; rename or choose with variable="
         )
     fields = {}
+    whole = {k: v for k, v in given.attrs.items() if k == "boundary"}
     for name in kept:
-        array = given[name]
+        array = given[name].assign_attrs(whole | given[name].attrs)
         if array.sizes.get("time", 1) == 1:
             fields[name] = array.squeeze("time", drop=True) if "time" in array.dims else array
         else:

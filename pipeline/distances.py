@@ -30,6 +30,7 @@ trained on: 1 for fresh members, near 0 for copies, whatever their shift.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 
 import torch
@@ -128,14 +129,15 @@ def nearest(
 ) -> Float[Tensor, " member"]:
     """Every member's root mean square distance to the nearest training member, float64.
 
-    With `translations` any periodic shift of a training member counts as that member.
+    With `translations` any periodic shift of a training member counts as that member; between
+    walls there are none.
 
     >>> u = torch.randn(4, 1, 16, 16)
     >>> nearest(u[:2].roll(5, -1), u, Grid((16, 16))).max().item() < 1e-3
     True
     """
     own, theirs = (x.double().square().flatten(1).sum(1) for x in (fields, training))
-    if translations:
+    if translations and grid.periodic:
         best = _best_shift(fields, training, grid, own, theirs)
     else:
         d2 = own[:, None] + theirs[None, :] - 2 * _gram(fields, training)
@@ -156,7 +158,7 @@ def _best_shift(
     fields: Tensor, training: Tensor, grid: Grid, own: Tensor, theirs: Tensor
 ) -> Tensor:
     """The smallest |u|^2 + |v|^2 - 2 max_shift <u, v shifted>, over training members v."""
-    coarse = Grid(tuple(min(n, COARSE[grid.ndim]) for n in grid.shape), grid.extent)
+    coarse = replace(grid, shape=tuple(min(n, COARSE[grid.ndim]) for n in grid.shape))
     u, v = (coarse.fft(grid.resample(x.float(), coarse)) for x in (fields, training))
     pairs = max(1, BLOCK // (u[0].numel() + coarse.size))
     rows, columns = max(1, pairs // len(v)), min(len(v), pairs)

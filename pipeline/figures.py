@@ -15,6 +15,7 @@ import base64
 import io
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import matplotlib as mpl
@@ -76,7 +77,8 @@ def spectrum(curves: xr.Dataset, variable: str, label: str) -> str:
             _line(below, name, shell, middle / solver, low / solver, high / solver)
         above.set(title=label, xscale="log", yscale="log")
         low, high = _ratio_limits(data, shell, solver)
-        below.set(xlabel="wave number k (shell)", yscale="log", ylim=(low, high))
+        waves = "wave number" if curves.attrs.get("boundary") != "neumann" else "half waves"
+        below.set(xlabel=f"{waves} k (shell)", yscale="log", ylim=(low, high))
         below.set_title("over the solver's", color=MUTED, fontsize=11)
         _plain_ticks(below, low, high)
         for axes in (above, below):
@@ -155,9 +157,10 @@ def images(
     >>> images(torch.randn(2, 16, 16), Grid((16, 16)), -3, 3, True)[0][:22]
     'data:image/png;base64,'
     """
-    fine = Grid(tuple(max(n, 128) for n in grid.shape[-2:]), grid.extent[-2:])
+    plane = replace(grid, shape=grid.shape[-2:], extent=grid.extent[-2:])
+    fine = replace(plane, shape=tuple(max(n, 128) for n in plane.shape))
     flat = fields if grid.ndim < 3 else fields[:, 0]
-    shown = Grid(grid.shape[-2:], grid.extent[-2:]).resample(flat.double(), fine)
+    shown = plane.resample(flat.double(), fine)
     if grid.ndim == 1:
         shown = shown[:, None].expand(-1, 32, -1)
     level = (shown - lowest) / max(highest - lowest, 1e-300) * 255

@@ -71,7 +71,7 @@ def generate_block(generation: Generation, root: Path, block: int) -> int:
     return compute(generation, root, block, _sample)
 
 
-def _sample(generation: Generation, members: range, archive: Archive) -> xr.Dataset:
+def _sample(generation: Generation, members: range, archive: Archive) -> tuple[xr.Dataset, None]:
     surrogate = archive.surrogate(generation.training)
     u = surrogate.sample(
         members,
@@ -87,4 +87,4 @@ def _sample(generation: Generation, members: range, archive: Archive) -> xr.Data
     for place, name in enumerate(names):
         data = frames[:, :, place].numpy().astype(dataset[name].dtype)
         dataset[name] = dataset[name].copy(data=data)
-    return dataset
+    return dataset, None

@@ -61,7 +61,8 @@ def template(
     }
     for name, points in zip(space, grid.coordinates(), strict=True):
         about = {"long_name": f"{name} coordinate", "axis": name.upper(), "units": "1"}
-        coordinates[name] = (name, points.numpy(), about)
+        # an array taken out of the dataset keeps its coordinates only
+        coordinates[name] = (name, points.numpy(), about | {"boundary": grid.boundary})
 
     def variable(dims: tuple[str, ...], about: str) -> tuple[Any, ...]:
         shape = [len(coordinates[dim][1]) for dim in dims]
@@ -70,7 +71,7 @@ def template(
 
     variables = {k: variable(("member", "time", *space), v) for k, v in channels.items()}
     variables |= {k: variable(("member", *space), v) for k, v in (static or {}).items()}
-    extent = {"box_extent": list(grid.extent), "boundary": "periodic"}
+    extent = {"box_extent": list(grid.extent), "boundary": grid.boundary}
     about = {"Conventions": CONVENTIONS, **(attributes or {}), **extent}
     return xr.Dataset(variables, coordinates, about)
 

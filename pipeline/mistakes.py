@@ -44,7 +44,7 @@ def sentence(error: ValidationError, model: type[BaseModel], prefix: str = "") -
     elif kind == "missing":
         text = "expected a value, got none; add it"
     elif kind in TAG:
-        text = unknown(str(context.get("tag", "none")), filter(None, map(_tag, classes)))
+        text = unknown(str(context.get("tag", "none")), [k for cls in classes for k in kinds(cls)])
     elif kind == "literal_error":
         choices = str(context["expected"]).replace("'", "").replace(" or ", ", ").split(", ")
         text = unknown(str(given), choices)
@@ -74,7 +74,7 @@ def _walk(model: Any, location: Sequence[int | str]) -> tuple[list[str], Any, li
     here, parent = [model], model
     for item in location:
         named = [one for one in here if str(item) in _fields(one)]
-        tagged = [one for one in here if _tag(one) == item]
+        tagged = [one for one in here if [item] == kinds(one) or item == _name(one)]
         if named:
             parent = named[0]
             here = _classes(_hints(parent)[str(item)])
@@ -100,10 +100,18 @@ def _hints(cls: Any) -> dict[str, Any]:
     return get_type_hints(cls, include_extras=True)
 
 
-def _tag(cls: Any) -> str | None:
-    """The value of the `kind` that a dataclass is chosen by."""
-    kinds = get_args(_hints(cls).get("kind")) if is_dataclass(cls) else ()
-    return str(kinds[0]) if len(kinds) == 1 else None
+def kinds(cls: Any) -> list[str]:
+    """The values of `kind` that a dataclass is chosen by.
+
+    >>> from pushforward.solvers import NavierStokes
+    >>> kinds(NavierStokes), kinds(int)
+    (['navier_stokes'], [])
+    """
+    return [str(kind) for kind in get_args(_hints(cls).get("kind"))] if is_dataclass(cls) else []
+
+
+def _name(cls: Any) -> str:
+    return getattr(cls, "__name__", "")
 
 
 def _classes(hint: Any) -> list[Any]:

@@ -54,6 +54,7 @@ def curves(
         for v, variable in enumerate(variables)
     ]
     whole = xr.concat(parts, dim="variable").assign_coords(variable=list(variables))
+    whole.attrs["boundary"] = grid.boundary  # what a shell counts: waves, or half waves
     return whole.transpose("ensemble", "variable", ...)
 
 

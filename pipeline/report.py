@@ -19,6 +19,7 @@ import xarray as xr
 
 from pushforward import figures, origin, page
 from pushforward.archive import Archive
+from pushforward.certificate_table import section as certified
 from pushforward.comparison import common
 from pushforward.evaluation import (
     CURVES_FILE,
@@ -75,6 +76,7 @@ def report(
         page.section("Samples", *_samples(evaluation, archive)),
         page.section("Spectra and densities", *_curves(curves)),
         page.section("Scores", *score_table(scores)),
+        page.section("Solver", *certified(study.simulation, archive)),
         page.section("Training", *origin.training(study.training, archive)),
         page.section("Use the ensemble", *origin.usage(study, archive)),
         page.section("Provenance", *origin.provenance(study, archive, scores.attrs["seconds"])),

@@ -2,19 +2,25 @@
 
 Each member draws its initial state and its forcing from its own address (seed, member), so a block
 is computed without knowledge of the others. What is stored: one variable per channel of the
-equation, (member, time, *space), and the drawn forcing, (member, *space), where there is one.
+equation, (member, time, *space), and the drawn forcing, (member, *space), where there is one, on
+the grid or on the critical one (see `critical`). What the solver did goes to the blocks' markers
+(see `effort`); it is told once, at the end.
 """
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
 import xarray as xr
 
-from pushforward import layout
+from pushforward import certificate, critical, layout
 from pushforward.archive import Archive
 from pushforward.blocks import Map, compute, done, fill
+from pushforward.effort import Effort
+from pushforward.progress import say
+from pushforward.solvers.tail import ResolutionWarning
 from pushforward.spec import Simulation
 
 
@@ -39,20 +45,25 @@ def simulate(simulation: Simulation, archive: Archive, *, map: Map = map, worker
     """
     if done(simulation, archive):
         return simulation.name
-    return fill(simulation, archive, template(simulation), simulate_block, map, workers)
+    fill(simulation, archive, template(simulation), simulate_block, map, workers)
+    _tell(simulation, archive)
+    return simulation.name
 
 
 def template(simulation: Simulation, members: range | None = None) -> xr.Dataset:
     """What a simulation stores, or some members of it: coordinates, attributes, and shapes."""
+    grid, stored_on = simulation.grid, simulation.stored_on
     attributes: dict[str, Any] = {
         "title": f"Solutions of {simulation.equation.kind}",
         "summary": f"{simulation.members} members of a spectral solver, random initial state "
         "or forcing",
         "id": simulation.name,
-        "source": f"pushforward, {simulation.scheme}, step {simulation.step:g}",
+        "source": f"pushforward, {', '.join(_method(simulation))}",
     }
+    if stored_on != grid:
+        attributes |= critical.attributes(grid, stored_on)
     return layout.template(
-        simulation.grid,
+        stored_on,
         range(simulation.members) if members is None else members,
         simulation.times,
         dict(simulation.equation.channels),
@@ -67,13 +78,41 @@ def simulate_block(simulation: Simulation, root: Path, block: int) -> int:
     return compute(simulation, root, block, _solve)
 
 
-def _solve(simulation: Simulation, members: range, archive: Archive) -> xr.Dataset:
+def _solve(simulation: Simulation, members: range, archive: Archive) -> tuple[xr.Dataset, Effort]:
     problem, seed = simulation.problem(), simulation.seed
-    u = problem.solve(members, seed=seed)
-    dataset = template(simulation, members)
-    for place, name in enumerate(simulation.channels):
-        dataset[name] = dataset[name].copy(data=u[:, :, place].numpy())
-    forcing = problem.force(members, seed=seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResolutionWarning)  # told once, of all members
+        solution = problem.run(members, seed=seed)
+    fields = {
+        name: solution.fields[:, :, place].numpy()
+        for place, name in enumerate(simulation.channels)
+    }
+    forcing = problem.force(members, seed, on=simulation.grid)
     if forcing is not None:
-        dataset["forcing"] = dataset["forcing"].copy(data=forcing.numpy())
-    return dataset
+        fields["forcing"] = forcing.numpy()
+    dataset = template(simulation, members)
+    for name, values in fields.items():
+        stored = critical.move(values, simulation.grid, simulation.stored_on)
+        dataset[name] = dataset[name].copy(data=stored)
+    return dataset, Effort.of(solution, members, simulation.times)
+
+
+def _method(simulation: Simulation) -> list[str]:
+    """How the solver steps, in words."""
+    named = {"tolerance": simulation.tolerance, "step": simulation.step}
+    scheme = simulation.scheme or getattr(simulation.equation, "scheme", "finite volumes")
+    given = [f"{name} {value:g}" for name, value in named.items() if value is not None]
+    fine = simulation.solver_grid
+    grid = [] if fine is None else [f"solved on {'x'.join(map(str, fine.shape))} points"]
+    return [scheme, *given, *grid]
+
+
+def _tell(simulation: Simulation, archive: Archive) -> None:
+    """What the solver did, whether its grid was fine enough, and whether anybody checked."""
+    name, effort = simulation.name, Effort.read(archive.manifest(simulation)["blocks"])
+    if effort is not None:
+        say(f"{name}: {effort}")
+        if effort.warning:
+            say(f"{name}: {effort.warning}")
+    found = certificate.read(archive.folder(simulation))
+    say(f"{name}: certificate: {found.verdict if found else certificate.NONE}")

@@ -7,6 +7,7 @@ The numbers that come out mean nothing.
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -53,12 +54,16 @@ def _simulation(
 ) -> tuple[Simulation, tuple[int, ...]]:
     """A short run on a coarse grid, with the times that training looks at and the first one."""
     used = sorted({frame % len(simulation.times) for frame in frames} | {0})
-    stride = max(1, SOLVER_STEPS // len(used))
     first = 0 if simulation.times[0] == 0 else 1
-    times = tuple(simulation.step * stride * (first + place) for place in range(len(used)))
+    interval = next((time for time in simulation.times if time > 0), 0.0)
+    if simulation.step is not None:
+        interval = min(interval, simulation.step * max(1, SOLVER_STEPS // len(used)))
+    times = tuple(interval * (first + place) for place in range(len(used)))
     small = _change(
         simulation,
         grid=_coarse(simulation.grid),
+        solver_grid=_finer(simulation.grid, simulation.solver_grid),
+        storage="full" if simulation.forcing is not None else simulation.storage,
         times=times,
         members=min(simulation.members, 5 * MEMBERS),
         batch=min(simulation.batch, MEMBERS),
@@ -91,7 +96,16 @@ def _surrogate(surrogate: Architecture, grid: Grid) -> Architecture:
 
 
 def _coarse(grid: Grid) -> Grid:
-    return Grid(tuple(min(n, POINTS[grid.ndim]) for n in grid.shape), grid.extent)
+    return replace(grid, shape=tuple(min(n, POINTS[grid.ndim]) for n in grid.shape))
+
+
+def _finer(grid: Grid, solver_grid: Grid | None) -> Grid | None:
+    """The solver's grid, as much finer than the coarse grid as it was than the grid."""
+    if solver_grid is None:
+        return None
+    coarse = _coarse(grid)
+    shapes = zip(coarse.shape, solver_grid.shape, grid.shape, strict=True)
+    return replace(coarse, shape=tuple(2 * math.ceil(n * m / k / 2) for n, m, k in shapes))
 
 
 def _change(value: V, **fields: Any) -> V:

@@ -12,11 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from itertools import pairwise
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from pushforward.dataset import Count, Positive, Seed, Simulation, Whole, boxed, check_block
 from pushforward.generative import BASES, Architecture, Sampler
 from pushforward.generative.bases import outline
 from pushforward.generative.draw import check_process
@@ -24,71 +24,7 @@ from pushforward.generative.extension import finer
 from pushforward.generative.presets import merged
 from pushforward.lineage import Spec
 from pushforward.mistakes import sentence, unknown
-from pushforward.solvers import GaussianField, GrayScott, Grid, NavierStokes, Problem
-
-Count = Annotated[int, Field(ge=1)]
-Whole = Annotated[int, Field(ge=0)]
-Seed = Annotated[int, Field(ge=0, lt=2**32)]
-Positive = Annotated[float, Field(gt=0)]
-
-
-class Simulation(Spec):
-    """Members 0..members-1 of an equation's solutions for random initial states and forcings.
-
-    `batch` members are advanced together (part of the identity: the last bits may depend on it);
-    `block` members make one shard, the unit of work (layout only, a multiple of `batch`).
-
-    >>> simulation = Simulation(equation=NavierStokes(viscosity=1e-2), grid=Grid((16, 16)),
-    ...     initial=GaussianField.matern(4.0, 0.3, deviation=1.0), times=(1,), step=0.1, members=8)
-    >>> simulation.name.split("-")[0], simulation.channels
-    ('simulation', ('vorticity',))
-    """
-
-    kind: ClassVar[str] = "simulation"
-    verb: ClassVar[str] = "simulate"
-    layout: ClassVar[frozenset[str]] = frozenset({"block"})
-
-    equation: Annotated[NavierStokes | GrayScott, Field(discriminator="kind")]
-    grid: Grid
-    initial: GaussianField | None = None
-    forcing: GaussianField | None = None
-    times: tuple[float, ...]
-    step: Positive
-    scheme: Literal["etdrk2", "etdrk4"] = "etdrk4"
-    dtype: Literal["float32", "float64"] = "float32"
-    members: Count
-    seed: Seed = 0
-    batch: Count = 32
-    block: Count = 64
-
-    @model_validator(mode="after")
-    def _check(self) -> Simulation:
-        times = self.times
-        if not times or times[0] < 0 or any(a >= b for a, b in pairwise(times)):
-            raise ValueError(f"expected times >= 0 that increase, got {times}; sort them")
-        _check_block(self.block, self.batch)
-        self.problem().equation.linear(self.grid)  # what the equation says about the grid
-        for field in filter(None, (self.initial, self.forcing)):
-            replace(field, deviation=None).symbol(self.grid)  # of trace class?
-        return self
-
-    @property
-    def channels(self) -> tuple[str, ...]:
-        """The names of the fields that are stored."""
-        return tuple(self.equation.channels)
-
-    def problem(self) -> Problem:
-        """What the solver computes."""
-        return Problem(
-            self.grid,
-            self.equation,
-            self.initial,
-            self.forcing,
-            self.times,
-            self.step,
-            self.scheme,
-            self.dtype,
-        )
+from pushforward.solvers import Grid
 
 
 class Training(Spec):
@@ -139,6 +75,11 @@ class Training(Spec):
                 f"{self.surrogate.basis}; set training.translations=false or choose fourier"
             )
         surrogate, grid = self.surrogate, self.simulation.grid
+        if self.translations and not grid.periodic:
+            raise ValueError(
+                f"expected a periodic box for translations, got boundary {grid.boundary}; set "
+                "training.translations=false"
+            )
         modes = outline(surrogate.basis, grid, len(self.frames) * len(self.simulation.channels))
         surrogate.path.on(modes, surrogate.process.dynamics())  # has the basis what it orders by?
         count = len(self.simulation.times)
@@ -197,16 +138,23 @@ class Generation(Spec):
     batch: Count = 32
     block: Count = 64
 
+    @model_validator(mode="before")
+    @classmethod
+    def _same_box(cls, values: Any) -> Any:
+        """A grid to sample on is of the training grid's box and need not say so."""
+        training = values.get("training")
+        own = vars(training.simulation.grid) if isinstance(training, Training) else {}
+        return boxed(values, "grid", own)
+
     @model_validator(mode="after")
     def _check(self) -> Generation:
-        _check_block(self.block, self.batch)
-        box = self.training.simulation.grid.extent
-        if self.grid is not None and self.grid.extent != box:
-            raise ValueError(
-                f"expected a grid of the training box {box}, got extent {self.grid.extent}; "
-                "change its shape only"
-            )
+        check_block(self.block, self.batch)
         surrogate, grid = self.training.surrogate, self.training.simulation.grid
+        if replace(self.target, shape=grid.shape) != grid:
+            raise ValueError(
+                f"expected a grid of the training box {grid.extent}, {grid.boundary}, got extent "
+                f"{self.target.extent}, {self.target.boundary}; change its shape only"
+            )
         tied = surrogate.basis in ("pixel", "pca")
         if tied and (self.extend or self.target.shape != grid.shape):
             raise ValueError(
@@ -293,10 +241,3 @@ def restore(kind: str, values: dict[str, Any]) -> Spec:
         return KINDS[kind].model_validate(values)
     except ValidationError as error:
         raise ValueError(sentence(error, KINDS[kind], kind)) from None
-
-
-def _check_block(block: int, batch: int) -> None:
-    if block % batch:
-        raise ValueError(
-            f"expected block to be a multiple of batch, got {block} and {batch}; change one"
-        )

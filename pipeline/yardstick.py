@@ -7,8 +7,8 @@ scored beside it.
 
 Distribution functions are kept at quantiles of the solver's values, which resolve narrow peaks,
 and at equidistant points over their range, which resolve the tails. A shell is resolved when it is
-whole (1 <= k < N / 2) and holds more than 1e-10 of the largest one's power: below that a spectrum
-is round-off, as in the shells that a solver dealiases.
+whole (1 <= k < N / 2; between walls, in half waves, k < N) and holds more than 1e-10 of the
+largest one's power: below that a spectrum is round-off, as in the shells that a solver dealiases.
 """
 
 from __future__ import annotations
@@ -79,7 +79,10 @@ class Yardstick:
         power = power_spectrum(z, grid).mean(0)
         number = torch.arange(len(power))
         longest = max(grid.extent)
-        last = min(n / 2 * longest / side for n, side in zip(grid.shape, grid.extent, strict=True))
+        first = 2 if grid.periodic else 1  # points to the shortest wave, or half wave
+        last = min(
+            n / first * longest / side for n, side in zip(grid.shape, grid.extent, strict=True)
+        )
         whole = (number >= 1) & (number < last)
         density = power / shell_sums(torch.ones(grid.spectral_shape).double(), grid)
         resolved = whole & (density > RESOLVED * density[whole].max())
@@ -132,7 +135,7 @@ def is_vorticity(name: str, grid: Grid) -> bool:
     >>> is_vorticity("vorticity at t=5", Grid((8, 8)))
     True
     """
-    return grid.ndim == 2 and name.startswith("vorticity")
+    return grid.ndim == 2 and grid.periodic and name.startswith("vorticity")
 
 
 def _points(z: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from pushforward import Study
-from pushforward.spec import Generation, restore
+from pushforward.spec import Generation, Simulation, restore
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -44,9 +44,19 @@ def test_surrogates_alone_run() -> None:
     assert (drawn.std(0) < 0.5 * truth.std(0)).float().mean() > 0.9  # type: ignore[attr-defined]
 
 
+def documents() -> list[dict]:
+    texts = re.findall(r"```yaml\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    return [yaml.safe_load(text) for text in texts]
+
+
+def test_the_simulation_in_it_is_one() -> None:
+    simulation = restore("simulation", documents()[0]["simulation"])
+    assert isinstance(simulation, Simulation)
+    assert simulation.problem().solved_on.shape == (256, 256)
+
+
 def test_the_study_in_it_is_one() -> None:
-    text = re.findall(r"```yaml\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)[0]
-    document = yaml.safe_load(text)
+    document = documents()[1]
     study = Study.load("smoke").model_dump(mode="json")
     generation = study["evaluation"]["generation"]
     generation["sampler"] = document["generation"]["sampler"]

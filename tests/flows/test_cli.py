@@ -16,7 +16,8 @@ from pushforward.archive import Archive
 from pushforward.flows import browse, cli
 from pushforward.study import Study
 
-COMMANDS = ["run", "simulate", "train", "generate", "evaluate", "report", "list", "show", "verify"]
+VERBS = ["simulate", "train", "generate", "evaluate"]
+COMMANDS = ["run", *VERBS, "report", "check", "list", "show", "verify"]
 
 
 class Said(tuple[int, str, str]):
@@ -78,6 +79,9 @@ def test_the_version_is_the_packages(command) -> None:
         (["run", "smoke", "--set", "training.steps"], "expected an override a.b=c"),
         (["run", "smoke", "--set", "training.steps=many"], "training.steps: expected"),
         (["list", "--where", "viscosity"], "expected key=value"),
+        (["check", "smoke", "--members", "0"], "at least 1"),
+        (["check", "smoke", "--limit", "0"], "--limit above 0"),
+        (["check", "smoke", "--limit", "small"], "small"),
     ],
 )
 def test_a_mistake_of_usage_is_one_sentence(command, arguments: list[str], sentence: str) -> None:
@@ -187,6 +191,8 @@ def test_show_opens_with_xarray(command, study: Study, by_verbs: Path) -> None:
     assert said.code == 0
     assert "<xarray.Dataset>" in said.out
     assert study.generation.name in said.out
+    shown = command("show", study.simulation.name, "--root", by_verbs)
+    assert "certificate: none: run pushforward check" in shown.out
 
 
 def test_show_lists_files_where_there_are_no_arrays(command, study: Study, by_verbs: Path) -> None:
@@ -217,6 +223,37 @@ def test_verify_finds_intact_results_and_a_damaged_one(
     damaged = command("verify", study.simulation.name, "--root", root)
     assert damaged.code == 1
     assert re.search(r"damaged: block \d", damaged.out)
+
+
+def test_a_check_says_whether_the_data_are_converged(
+    command, study: Study, tmp_path: Path
+) -> None:
+    """The smoke study's grid is too coarse for 1e-3, and fine enough for a half."""
+    name, arguments = study.simulation.name, ("check", "smoke", "--root", tmp_path)
+    said = command(*arguments, "--members", 2, "--workers", 1)
+    assert said.code == 1
+    for text in ("time step", "grid", "precision", "reference", "16x16 -> 32x32 points"):
+        assert text in said.out
+    verdict = said.out.strip().splitlines()[-1]
+    assert verdict.startswith("not converged from t=")
+    assert "the grid is to blame" in verdict
+    shown = command("show", name, "--root", tmp_path)  # nothing is simulated yet
+    assert shown.code == 1
+    assert f"certificate: {verdict}" in shown.out
+    assert ", not converged" in command("list", "--root", tmp_path).out
+    said = command(*arguments, "--members", 2, "--workers", 1, "--limit", 0.5)
+    assert said.code == 0
+    assert said.out.strip().splitlines()[-1].startswith("converged: relative L2 error ")
+    assert "not converged" not in command("list", "--root", tmp_path).out
+
+
+def test_a_check_takes_overrides(command, tmp_path: Path) -> None:
+    said = command(
+        *("check", "smoke", "--root", tmp_path, "--members", 1, "--workers", 1),
+        *("--set", "simulation.dtype=float64", "--set", "simulation.grid.shape=[32, 32]"),
+    )
+    assert "precision" not in said.out
+    assert "32x32 -> 64x64 points" in said.out
 
 
 def test_names_are_found_by_their_beginning(study: Study, by_verbs: Path) -> None:

@@ -92,6 +92,7 @@ def test_the_page_has_all_its_parts(made):
         "Samples",
         "Spectra and densities",
         "Scores",
+        "Solver",
         "Training",
         "Use the ensemble",
         "Provenance",

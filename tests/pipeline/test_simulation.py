@@ -14,6 +14,7 @@ import xarray as xr
 
 from pushforward.archive import Archive
 from pushforward.blocks import fill
+from pushforward.effort import Effort
 from pushforward.simulation import simulate, simulate_block, template
 from pushforward.solvers import GaussianField, GrayScott, Grid, NavierStokes
 from pushforward.spec import Simulation
@@ -60,20 +61,59 @@ def test_the_dataset_says_what_it_is(archive: Archive):
     np.testing.assert_array_equal(dataset.time, simulation.times)
 
 
+def test_what_the_solver_did_is_on_record(archive: Archive, caplog: pytest.LogCaptureFixture):
+    caplog.set_level(logging.INFO)
+    simulation = spec(step=None, tolerance=1e-4)
+    simulate(simulation, archive)
+    manifest, problem = archive.manifest(simulation), simulation.problem()
+    solutions = [problem.run(members) for members in (range(4), range(4, 8), range(8, 10))]
+    steps = np.concatenate([solution.steps for solution in solutions])
+    told = manifest["solver"]
+    assert told["kernels"] == sorted({solution.kernel for solution in solutions})
+    assert (told["members"], told["least"], told["most"]) == (10, steps.min(), steps.max())
+    assert told["steps"] == steps.sum()
+    assert told["rejected"] == sum(int(solution.rejected.sum()) for solution in solutions)
+    tail = np.concatenate([solution.tail for solution in solutions])
+    assert told["tail"] == tail.max()
+    member, time = np.unravel_index(tail.argmax(), tail.shape)
+    assert (told["member"], told["time"]) == (member, simulation.times[time])
+    assert [block["solver"]["members"] for block in manifest["blocks"]] == [4, 4, 2]
+    sentence = str(Effort.read(manifest["blocks"]))
+    assert archive.open(simulation).attrs["solver"] == sentence
+    assert caplog.text.count(sentence) == 1
+
+
+def test_a_finer_grid_to_solve_on_changes_the_fields_and_not_their_grid(archive: Archive):
+    coarse, fine = spec(), spec(solver_grid=Grid((16, 16)))
+    for simulation in (coarse, fine):
+        simulate(simulation, archive)
+    one, other = archive.open(coarse), archive.open(fine)
+    assert one.sizes == other.sizes
+    assert not np.allclose(one.vorticity, other.vorticity, atol=1e-3)
+    expected = fine.problem().solve(range(4))[:, :, 0]
+    np.testing.assert_array_equal(other.vorticity[:4], expected)
+    assert "16x16" in other.attrs["source"]
+
+
 def backwards(function: Any, *iterables: Any) -> Iterator[Any]:
     return map(function, *(list(reversed(list(one))) for one in iterables))
 
 
-def test_blocks_and_order_change_no_bit(tmp_path: Path):
+@pytest.mark.parametrize("kernel", ["auto", "torch"])
+def test_batches_blocks_and_order_change_no_bit(
+    kernel: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("PUSHFORWARD_KERNEL", kernel)
     results = {}
-    for name, block, run in (("a", 4, map), ("b", 8, map), ("c", 4, backwards)):
-        archive = Archive(tmp_path / name)
-        simulate(spec(block=block), archive, map=run)
-        results[name] = archive.open(spec()).load()
-    xr.testing.assert_identical(results["a"], results["b"])
-    xr.testing.assert_identical(results["a"], results["c"])
-    # negative control: another batch is another computation, and another name
-    assert spec(batch=2).name != spec().name
+    layouts = (4, 4, map), (8, 4, map), (4, 4, backwards), (4, 1, map), (6, 3, map), (8, 8, map)
+    for i, (block, batch, run) in enumerate(layouts):
+        archive = Archive(tmp_path / str(i))
+        simulate(spec(block=block, batch=batch, tolerance=1e-4), archive, map=run)
+        results[i] = archive.open(spec(tolerance=1e-4)).load().drop_attrs()
+    for i in range(1, len(layouts)):
+        xr.testing.assert_identical(results[0], results[i])
+    # negative control: another seed is another computation, and another name
+    assert spec(seed=7).name != spec().name
 
 
 def test_workers_change_no_bit(tmp_path: Path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -13,6 +14,7 @@ import pytest
 from pushforward.generative import PRESETS
 from pushforward.lineage import Spec
 from pushforward.solvers import GaussianField, GrayScott, Grid, NavierStokes
+from pushforward.solvers.random_bumps import RandomBumps
 from pushforward.spec import Evaluation, Generation, Simulation, Training, restore
 from pushforward.study import Study
 
@@ -69,7 +71,7 @@ def refusal(path: Path, *overrides: str) -> str:
 
 
 def test_layout_is_no_part_of_a_name_at_any_depth():
-    specs: list[Any] = [lineage(), lineage(block=128, every=7)]
+    specs: list[Any] = [lineage(), lineage(block=128, every=7, batch=16)]
     for _ in range(4):
         assert specs[0].name == specs[1].name
         specs = [spec.upstream for spec in specs]
@@ -80,9 +82,13 @@ def test_layout_is_no_part_of_a_name_at_any_depth():
     "change",
     [
         {"seed": 1},
-        {"batch": 16},
         {"step": 0.1000000000000001},
         {"dtype": "float64"},
+        {"tolerance": 1e-3},
+        {"scheme": "etdrk4"},
+        {"noise": GaussianField.matern(4.0, 0.3), "initial": None},
+        {"solver_grid": Grid((24, 24))},
+        {"storage": "critical"},
         {"equation": NavierStokes(viscosity=1.1e-2)},
         {"equation": GrayScott()},
         {"initial": GaussianField.matern(4.0, 0.3)},
@@ -165,6 +171,28 @@ def test_overrides_are_yaml(path: Path):
         ("simulation.step=.inf", "simulation.step: ", "correct it"),
         ("simulation.block=33", "simulation: ", "change one"),
         ("simulation.grid.shape=[64]", "simulation: ", "use (ny, nx)"),
+        ("simulation.grid.boundary=walls", "simulation.grid.boundary: ", "of neumann, periodic"),
+        ("simulation.grid.boundary=neumann", "simulation: ", "expected boundary periodic for Nav"),
+        (
+            "simulation.equation.kind=grayscott",
+            "simulation.equation.kind: ",
+            "did you mean gray_scott?",
+        ),
+        ("simulation.initial.kind=random_bump", "simulation.initial.kind: ", "random_bumps?"),
+        (
+            "simulation.initial={kind: random_bumps, cont: [1, 2]}",
+            "simulation.initial.cont: ",
+            "did you mean count?",
+        ),
+        ("simulation.initial={kind: matern, exponent: 1}", "simulation: ", "trace class"),
+        ("simulation.noise={kind: matern, exponent: 1}", "simulation: ", "trace class"),
+        ("simulation.step=", "simulation: ", "give tolerance=1e-5"),
+        ("simulation.tolerance=1e-9", "simulation: ", "compute in float64"),
+        ("simulation.tolerance=-1", "simulation.tolerance: ", "greater than 0"),
+        ("simulation.scheme=rk4", "simulation.scheme: ", "expected one of etdrk2, etdrk4, ifrk32"),
+        ("simulation.solver_grid.shape=[32, 32]", "simulation: ", "change its shape only"),
+        ("simulation.storage=critical", "simulation: ", "give it one, or set storage: full"),
+        ("simulation.storage=small", "simulation.storage: ", "expected one of critical, full"),
         ("training.surrogate.prest=gud", "training.surrogate.prest: ", "did you mean preset?"),
         (
             "training.surrogate.path.prior.kind=wite",
@@ -243,6 +271,79 @@ def test_a_preset_is_one_key_and_any_part_of_it_can_be_changed(path: Path, name:
     assert restore("training", other.training.model_dump(mode="json")) == other.training
 
 
+NOISE = "simulation.noise={kind: matern, exponent: 3}"
+DARCY = [
+    "simulation.equation={kind: darcy}",
+    "simulation.grid={shape: [64, 64], boundary: neumann}",
+    "simulation.forcing=",
+    "simulation.step=",
+    "training.surrogate.basis=cosine",
+    "training.translations=false",
+    "training.frames=[0]",
+]
+WALLS = ["simulation.equation={kind: fitzhugh_nagumo}", *DARCY[1:3], "training.frames=[0]"]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "remedy"),
+    [
+        ([NOISE, "simulation.tolerance=1e-4"], "leave both out"),
+        ([NOISE, "simulation.scheme=etdrk4"], "leave both out"),
+        ([*DARCY], "write times: .0."),
+        ([*DARCY, "simulation.times=[0]", "simulation.step=0.1"], "no step for Darcy.*leave it"),
+        ([*DARCY, "simulation.times=[0]", "simulation.tolerance=1e-4"], "no tolerance for Darcy"),
+        ([*DARCY, "simulation.times=[0]", "simulation.scheme=etdrk4"], "no scheme for Darcy"),
+        ([*DARCY, "simulation.times=[0]", NOISE], "no noise for Darcy.*remove it"),
+        ([*DARCY, "simulation.times=[0]", "simulation.storage=critical"], "which leaves all"),
+        ([*DARCY, "simulation.times=[0]", "simulation.grid.boundary=periodic"], "set grid.bound"),
+        ([*WALLS, "training.translations=false"], "choose cosine"),
+        ([*WALLS, "training.surrogate.basis=pixel"], "periodic box .* training.translations=fal"),
+        (["training.surrogate.basis=cosine", "training.translations=false"], "choose fourier"),
+    ],
+)
+def test_what_no_solver_or_basis_can_do_is_refused(path: Path, overrides: list[str], remedy: str):
+    text = refusal(path, *overrides)
+    assert re.search(remedy, text), text
+
+
+def test_a_study_of_every_family_is_read(path: Path):
+    darcy = Study.load(path, [*DARCY, "simulation.times=[0]"]).simulation
+    assert darcy.channels == ("permeability", "pressure")
+    walls = Study.load(
+        path, [*WALLS, "training.surrogate.basis=cosine", "training.translations=false"]
+    ).simulation
+    assert walls.grid == Grid((64, 64), boundary="neumann")
+    noisy = Study.load(path, [NOISE, "simulation.forcing="]).simulation
+    assert noisy.problem().noise == noisy.noise == GaussianField.matern(3.0, 1.0)
+    bumps = simulation(equation=GrayScott(), initial={"kind": "random_bumps", "count": [1, 3]})
+    assert bumps.problem().initial == bumps.initial == RandomBumps(count=(1, 3))
+    assert restore("simulation", bumps.model_dump(mode="json")) == bumps
+    assert simulation(initial=RandomBumps(count=(1, 3)), equation=GrayScott()).name == bumps.name
+
+
+def test_the_solvers_grid_is_of_the_grids_box(path: Path):
+    fine = "simulation.solver_grid.shape=[96, 96]"
+    for box in ([], ["simulation.grid.extent=[1, 2]"]):
+        loaded = Study.load(path, [*box, fine, "simulation.grid.shape=[64, 64]"]).simulation
+        assert loaded.solver_grid == replace(loaded.grid, shape=(96, 96))
+        assert loaded.problem().solved_on == loaded.solver_grid
+    with pytest.raises(ValueError, match="change its shape only"):
+        Study.load(path, [fine, "simulation.solver_grid.extent=[1, 2]"])
+
+
+def test_smoke_keeps_what_decides_which_code_runs(path: Path):
+    changes = ["simulation.tolerance=1e-4", "simulation.step=", "simulation.forcing="]
+    changes += ["simulation.storage=critical", "simulation.solver_grid.shape=[80, 80]"]
+    small = Study.load(path, changes).smoke().simulation
+    assert small.grid == Grid((16, 16))
+    assert small.solver_grid == Grid((20, 20))
+    assert (small.tolerance, small.step, small.storage) == (1e-4, None, "critical")
+    assert small.stored_on.shape == (14, 14)
+    assert small.times[-1] <= 2.5
+    darcy = Study.load(path, [*DARCY, "simulation.times=[0]"]).smoke().simulation
+    assert (darcy.times, darcy.grid.boundary) == ((0.0,), "neumann")
+
+
 def test_a_mistake_in_the_file_is_one_sentence(path: Path):
     path.write_text(YAML + "title: again\n")
     assert "title twice" in refusal(path)
@@ -272,7 +373,8 @@ def test_smoke_keeps_the_kinds_and_runs_in_a_moment(path: Path):
     assert small.simulation.forcing == study.simulation.forcing
     assert small.simulation.grid == Grid((16, 16), study.simulation.grid.extent)
     assert len(small.training.times) == len(study.training.times)
-    assert small.simulation.times[-1] <= 24 * small.simulation.step + 1e-12
+    assert small.simulation.step == study.simulation.step
+    assert small.simulation.times[-1] <= 24 * 1e-2 + 1e-12
     assert small.generation.sampler.steps <= 4
     assert small.simulation.members <= 80
     assert small.smoke().evaluation.name == small.evaluation.name

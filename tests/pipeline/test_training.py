@@ -162,8 +162,8 @@ def test_slices_change_round_off_only_and_threads_change_nothing(
 
 
 def test_translations_of_fields_with_a_varying_mean_are_refused(tmp_path, study: Study) -> None:
-    steady = {"kind": "navier_stokes", "viscosity": 0.5, "forcing_amplitude": 5.0}
-    values = study.simulation.model_dump() | {"equation": steady | {"forcing_wavenumber": 2}}
+    steady = {"kind": "navier_stokes", "viscosity": 0.5, "waves": [[2, 0, -10.0, 0.0]]}
+    values = study.simulation.model_dump() | {"equation": steady}
     simulation = Simulation.model_validate(values)
     archive = Archive(tmp_path)
     simulate(simulation, archive)

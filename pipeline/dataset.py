@@ -1,0 +1,124 @@
+"""The first of the specs: a data set, as frozen values with a name.
+
+It says which members of which equation are solved, from what, how exactly and where they are kept;
+whatever no solver can start on is refused in one sentence. See `spec` for the three that follow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from pushforward.families import AnyEquation, Law
+from pushforward.lineage import Spec
+from pushforward.solvable import check, check_critical, critical
+from pushforward.solvers import GaussianField, Grid, Problem
+from pushforward.solvers.integrators import Scheme
+
+Count = Annotated[int, Field(ge=1)]
+Whole = Annotated[int, Field(ge=0)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Positive = Annotated[float, Field(gt=0)]
+
+
+class Simulation(Spec):
+    """Members 0..members-1 of an equation's solutions for random initial states and forcings.
+
+    `tolerance` is the relative error allowed per step, `step` the largest step; without a
+    tolerance it is the step (an elliptic equation has neither, and times [0]). `scheme` is the
+    equation's own where none is named. `noise` is the covariance of a forcing white in time.
+    `solver_grid` is a finer grid to solve on, of which `grid` is kept; `storage: critical` keeps
+    fewer bytes of the same fields (see `critical`). `batch` members are advanced together and
+    `block` members make one shard, the unit of work, a multiple of `batch`: layout only, since a
+    member has the same bits in any company.
+
+    >>> from pushforward.solvers import NavierStokes
+    >>> simulation = Simulation(equation=NavierStokes(viscosity=1e-2), grid=Grid((16, 16)),
+    ...     initial=GaussianField.matern(4.0, 0.3, deviation=1.0), times=(1,), step=0.1, members=8)
+    >>> simulation.name.split("-")[0], simulation.channels
+    ('simulation', ('vorticity',))
+    """
+
+    kind: ClassVar[str] = "simulation"
+    verb: ClassVar[str] = "simulate"
+    layout: ClassVar[frozenset[str]] = frozenset({"batch", "block"})
+
+    equation: AnyEquation
+    grid: Grid
+    initial: Law | None = None
+    forcing: GaussianField | None = None
+    noise: GaussianField | None = None
+    times: tuple[float, ...]
+    step: Positive | None = None
+    tolerance: Positive | None = None
+    scheme: Scheme | None = None
+    dtype: Literal["float32", "float64"] = "float32"
+    solver_grid: Grid | None = None
+    storage: Literal["full", "critical"] = "full"
+    members: Count
+    seed: Seed = 0
+    batch: Count = 32
+    block: Count = 64
+
+    @model_validator(mode="before")
+    @classmethod
+    def _same_box(cls, values: Any) -> Any:
+        """A solver's grid is of the grid's box and need not say so."""
+        grid = values.get("grid")
+        return boxed(values, "solver_grid", grid) if isinstance(grid, Mapping) else values
+
+    @model_validator(mode="after")
+    def _check(self) -> Simulation:
+        times = self.times
+        if not times or times[0] < 0 or any(a >= b for a, b in pairwise(times)):
+            raise ValueError(f"expected times >= 0 that increase, got {times}; sort them")
+        check_block(self.block, self.batch)
+        check(self.problem())
+        if self.storage == "critical":
+            check_critical(self.problem())
+        return self
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """The names of the fields that are stored."""
+        return tuple(self.equation.channels)
+
+    def problem(self) -> Problem:
+        """What the solver computes."""
+        return Problem(
+            self.grid,
+            self.equation,
+            self.initial,
+            self.forcing,
+            self.times,
+            self.step,
+            self.tolerance,
+            self.scheme,
+            self.dtype,
+            self.noise,
+            self.solver_grid,
+        )
+
+    @property
+    def stored_on(self) -> Grid:
+        """The grid that the fields lie on in an archive; `Archive.open` gives them on `grid`."""
+        return critical(self.problem()) if self.storage == "critical" else self.grid
+
+
+def boxed(values: Mapping[str, Any], key: str, box: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The values with the grid at `key` in the given box, as far as it does not name its own."""
+    grid = values.get(key)
+    if not isinstance(grid, Mapping):
+        return values
+    return {**values, key: {**{k: box[k] for k in ("extent", "boundary") if k in box}, **grid}}
+
+
+def check_block(block: int, batch: int) -> None:
+    """Refuses blocks that are not made of whole batches."""
+    if block % batch:
+        raise ValueError(
+            f"expected block to be a multiple of batch, got {block} and {batch}; change one"
+        )

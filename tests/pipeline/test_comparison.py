@@ -1,0 +1,101 @@
+"""Ensembles between walls and on one axis: what their labels say, and what is compared."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+
+from pushforward import figures
+from pushforward.comparison import common, compare, grid_of
+from pushforward.distances import nearest
+from pushforward.layout import template
+from pushforward.profiles import curves
+from pushforward.solvers import GaussianField, Grid
+from pushforward.yardstick import Yardstick, is_vorticity
+
+WALLS = Grid((12, 15), (1.0, 2.0), "neumann")
+FIELD = GaussianField.matern(3.0, 0.3, deviation=1.0, cutoff=8)
+
+
+def labelled(u: torch.Tensor, grid: Grid) -> xr.Dataset:
+    """Fields (member, *grid) as an archive would give them."""
+    empty = template(grid, range(len(u)), [1.0], {"u": "anything"}, "float32")
+    return empty.assign(u=(empty.u.dims, u[:, None].float().numpy()))
+
+
+@pytest.mark.parametrize("grid", [WALLS, Grid((16,), (3.0,), "neumann"), Grid((8, 6), (1.0, 2.0))])
+def test_a_grid_is_read_back_from_what_is_stored(grid: Grid) -> None:
+    stored = labelled(torch.zeros(2, *grid.shape), grid)
+    assert stored.attrs["boundary"] == grid.boundary
+    assert grid_of(stored.u.isel(time=0, drop=True)) == grid
+
+
+def test_an_attribute_or_the_caller_names_the_boundary() -> None:
+    u = xr.DataArray(np.zeros((2, 6)), dims=("member", "x"), attrs={"boundary": "neumann"})
+    assert grid_of(u).boundary == "neumann"
+    assert grid_of(u, Grid((8,), (3.0,))) == Grid((6,), (3.0,))
+    assert grid_of(u, Grid((8,), (3.0,), "neumann")) == Grid((6,), (3.0,), "neumann")
+    with pytest.raises(ValueError, match=r"expected one box, got .* neumann and .* periodic"):
+        common(Grid((6,), (3.0,), "neumann"), Grid((6,), (3.0,)))
+
+
+@pytest.mark.parametrize("grid", [WALLS, Grid((40,), (3.0,), "neumann"), Grid((40,), (3.0,))])
+def test_ensembles_of_one_law_lie_inside_their_floors(grid: Grid) -> None:
+    u = FIELD.sample(range(160), grid, seed=3)
+    a, b, rest, training = (labelled(part, grid) for part in u.split(40))
+    rest = labelled(torch.cat([u[80:], FIELD.sample(range(200, 240), grid, seed=3)]), grid)
+    scores = compare(a, b, reference=rest, training=training, splits=60, bootstrap=20)
+    assert float(scores.inside.mean()) > 0.7
+    assert bool(scores.inside.sel(score="log_spectral_distance"))
+    rough = GaussianField.matern(2.2, 0.2, deviation=1.6)
+    wrong = labelled(rough.sample(range(40), grid), grid)
+    scores = compare(wrong, b, reference=rest, training=training, splits=60, bootstrap=20)
+    assert not bool(scores.inside.sel(score="log_spectral_distance"))
+    assert not bool(scores.inside.sel(score="w1"))
+
+
+def test_different_resolutions_between_walls_are_the_same_functions() -> None:
+    fine = Grid((24, 30), WALLS.extent, "neumann")
+    u, v = (FIELD.sample(range(120), grid, seed=1) for grid in (WALLS, fine))
+    rest, b = labelled(u[60:], WALLS), labelled(u[30:60], WALLS)
+    one, other = (
+        compare(labelled(x[:30], grid), b, reference=rest, splits=20, bootstrap=10)
+        for x, grid in ((u, WALLS), (v, fine))
+    )
+    np.testing.assert_allclose(one.value.values, other.value.values, atol=1e-4)
+
+
+def test_shells_of_half_waves_are_resolved_up_to_the_grid() -> None:
+    u = GaussianField.matern(2.0, 0.3).sample(range(40), WALLS)
+    stick = Yardstick.fit(u, WALLS)
+    assert stick.resolved.nonzero().flatten().tolist() == list(range(1, 15))
+    whitened = stick.whiten(u)
+    assert float(whitened.square().mean()) == pytest.approx(1, rel=0.1)
+    assert not is_vorticity("vorticity", WALLS)
+
+
+def test_between_walls_a_shifted_copy_is_another_field() -> None:
+    u = FIELD.sample(range(6), WALLS)[:, None]
+    shifted = u.roll(4, -1)
+    assert float(nearest(u, u, WALLS).max()) < 1e-6
+    assert float(nearest(shifted, u, WALLS).min()) > 0.05
+    torus = Grid((12, 16), (1.0, 2.0))
+    u = FIELD.sample(range(6), torus)[:, None]
+    assert float(nearest(u.roll(4, -1), u, torus).max()) < 1e-3
+
+
+def test_figures_say_half_waves_and_show_the_walls() -> None:
+    u = GaussianField.matern(2.0, 0.3).sample(range(20), WALLS)[:, None].float()
+    lines = curves({"solver": u, "trained": u}, u, WALLS, ["u"], bootstrap=10)
+    assert lines.attrs["boundary"] == "neumann"
+    assert "half waves k (shell)" in figures.spectrum(lines, "u", "Power spectrum")
+    lines.attrs.clear()
+    assert "wave number k (shell)" in figures.spectrum(lines, "u", "Power spectrum")
+    for grid in (WALLS, Grid((20,), (1.0,), "neumann")):
+        fields = FIELD.sample(range(2), grid).float()
+        assert all(
+            url.startswith("data:image/png")
+            for url in figures.images(fields, grid, -3, 3, diverging=True)
+        )
