@@ -1,0 +1,1 @@
+"""What is measured: combinations of parts, solvers beside their peers, validation."""

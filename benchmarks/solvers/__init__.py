@@ -1,0 +1,1 @@
+"""Solvers side by side: `python -m benchmarks.solvers` writes docs/results/solvers.md."""

@@ -1,0 +1,1 @@
+"""Solutions held against what they should be: `python -m benchmarks.validation`."""
