@@ -2,11 +2,12 @@ r"""Step control, one member at a time: what it decides never depends on who is 
 
 With e the error estimate of a step of length h and q the order of its local error,
 
-    error = max over channels of |e| / s,     s the largest norm of the channel so far,
+    error = max over channels of |e| / s,     s = max(norm of the channel now, s a step ago / 10),
 
-in the root mean square over space, is compared with the tolerance: the step is accepted when it is
-not larger. The wish for a length, shortened so that a whole number of equal steps ends at the next
-moment to keep, gives h; what the error of h says would do,
+in the root mean square over space (so a channel may pass through 0), is compared with the
+tolerance: the step is accepted when it is not larger. The wish for a length, shortened so that a
+whole number of equal steps ends at the next moment to keep, gives h; what the error of h says
+would do,
 
     h_new = 0.9 h (tolerance / error)^(1/q),
 
@@ -25,6 +26,7 @@ from collections.abc import Sequence
 from pushforward.solvers.failure import HOPELESS, failure
 
 SAFETY, SMALLEST, LARGEST, DEADBAND = 0.9, 0.2, 5.0, 1.2
+FADING = 0.1  # what is left of a scale a step later
 EQUAL = 1e-9  # steps that differ by less are the same
 
 
@@ -80,7 +82,7 @@ class Controller:
 
         Raises FloatingPointError when no step is short enough.
         """
-        scale = [max(s, size) for s, size in zip(self.scale, sizes, strict=True)]
+        scale = [max(FADING * s, size) for s, size in zip(self.scale, sizes, strict=True)]
         finite = all(map(math.isfinite, (*errors, *sizes)))
         error = max(_ratio(e, s) for e, s in zip(errors, scale, strict=True))
         fitting = self._fitting(error if finite else math.inf)

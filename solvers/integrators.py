@@ -62,7 +62,7 @@ def integrate(
     (member, channel, *grid) -> (member, time, channel, *grid).
 
     `times` are the moments to keep, increasing, from 0. `tolerance` bounds the error of a step,
-    relative to the largest rms that a channel has had; `step` is then the longest step. A `step`
+    relative to the rms of the channel; `step` is then the longest step. A `step`
     alone is taken as it is, shortened so that it divides each interval. `scheme` is by default the
     equation's. `forcing` is (member, *grid), static; `noise` is added in time, white; `members`
     (default 0, 1, ...) name its paths, and the rows in errors. `kernel` is "auto", "torch" or an

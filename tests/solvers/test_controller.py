@@ -69,7 +69,7 @@ def test_rejection_keeps_time_and_scale_and_shortens() -> None:
     for error, expected in ((16 * TOLERANCE, 0.45), (1.0001 * TOLERANCE, 0.9), (1e9, 0.2)):
         control = clock((1000.0,), longest=1.0)
         control.propose()
-        assert not control.judge([error], [1e-3])
+        assert not control.judge([error], [1.0])
         assert (control.time, control.steps, control.rejected) == (0.0, 0, 1)
         assert control.wish == pytest.approx(expected, rel=1e-3)
 
@@ -83,15 +83,16 @@ def test_equal_steps_keep_their_tables() -> None:
     assert changed == [True] + [False] * 24
 
 
-def test_error_is_measured_by_the_largest_size_so_far() -> None:
+def test_error_is_measured_by_the_size_now_or_a_tenth_of_what_it_was() -> None:
     control = clock((10.0,), longest=1.0)
     control.propose()
     assert control.judge([50 * TOLERANCE], [100.0])
-    control.propose()
-    assert control.judge([50 * TOLERANCE], [1.0])  # it decayed since
+    for error, accepted in ((9, True), (2, False), (0.9, True)):  # scales 10, 1, 1
+        control.propose()
+        assert control.judge([error * TOLERANCE], [0.5]) is accepted
     fresh = clock((10.0,), longest=1.0)
     fresh.propose()
-    assert not fresh.judge([50 * TOLERANCE], [1.0])
+    assert not fresh.judge([9 * TOLERANCE], [0.5])
 
 
 def test_empty_channel_is_exact_until_something_appears_in_it() -> None:
