@@ -2,9 +2,9 @@ r"""Step control, one member at a time: what it decides never depends on who is 
 
 With e the error estimate of a step of length h and q the order of its local error,
 
-    error = max over channels of |e| / s,     s = max(norm of the channel now, s a step ago / 10),
+    error = max over channels of |e| / s,     s = max(norm of the channel now, largest so far / 10),
 
-in the root mean square over space (so a channel may pass through 0), is compared with the
+in the root mean square over space (so a channel may pass through 0, or die out), is compared with the
 tolerance: the step is accepted when it is not larger. The wish for a length, shortened so that a
 whole number of equal steps ends at the next moment to keep, gives h; what the error of h says
 would do,
@@ -26,7 +26,7 @@ from collections.abc import Sequence
 from pushforward.solvers.failure import HOPELESS, failure
 
 SAFETY, SMALLEST, LARGEST, DEADBAND = 0.9, 0.2, 5.0, 1.2
-FADING = 0.1  # what is left of a scale a step later
+FLOOR = 0.1  # of the largest norm so far: no channel is measured by less
 EQUAL = 1e-9  # steps that differ by less are the same
 
 
@@ -56,7 +56,7 @@ class Controller:
         self.times, self.tolerance, self.order, self.name = times, tolerance, order, name
         self.longest = longest
         self.index = 1 if times[0] == 0 else 0
-        self.scale = list(scale)
+        self.largest = list(scale)
         self.time, self.steps, self.rejected, self.landed = 0.0, 0, 0, False
         self.wish = 0.0 if self.done else min(times[self.index], self.longest)
         self.step = math.nan
@@ -82,12 +82,12 @@ class Controller:
 
         Raises FloatingPointError when no step is short enough.
         """
-        scale = [max(FADING * s, size) for s, size in zip(self.scale, sizes, strict=True)]
+        scale = [max(FLOOR * s, size) for s, size in zip(self.largest, sizes, strict=True)]
         finite = all(map(math.isfinite, (*errors, *sizes)))
         error = max(_ratio(e, s) for e, s in zip(errors, scale, strict=True))
         fitting = self._fitting(error if finite else math.inf)
         if error <= self.tolerance and finite:
-            self._accept(scale, fitting)
+            self._accept(sizes, fitting)
             return True
         self.rejected += 1
         self.wish = min(max(fitting, SMALLEST * self.step), SAFETY * self.step)
@@ -101,8 +101,8 @@ class Controller:
             return math.inf
         return SAFETY * self.step * (self.tolerance / error) ** (1 / self.order)
 
-    def _accept(self, scale: list[float], fitting: float) -> None:
-        self.scale = scale
+    def _accept(self, sizes: Sequence[float], fitting: float) -> None:
+        self.largest = [max(s, size) for s, size in zip(self.largest, sizes, strict=True)]
         self.steps += 1
         self.time = self.times[self.index] if self.landed else self.time + self.step
         self.index += self.landed

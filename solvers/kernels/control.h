@@ -1,7 +1,7 @@
 /* Step sizes, one lane at a time, and the queue of members: a lane waits for nobody.
 
-   error = max_c ||e_c|| / s_c with s_c the norm of channel c, or a tenth of what it was a step ago
-   if that is more; a step is accepted when error <= tolerance. The wish for the next one becomes 0.9 h (tolerance / error)^(1/q), at
+   error = max_c ||e_c|| / s_c with s_c the norm of channel c, or a tenth of the largest so far if
+   that is more; a step is accepted when error <= tolerance. The wish for the next one becomes 0.9 h (tolerance / error)^(1/q), at
    most five times the last wish, unless that lies between 1 and 1.2 times it, so that tables can be
    kept; after a rejection it is between h / 5 and 9 h / 10. Steps are evened out so that the last
    one of an interval ends on it. All of it in double; the controller in Python has the same rules.
@@ -78,7 +78,7 @@ static int judge(workspace *w, int l) {
     if (me->member < 0) return 1;
     for (int c = 0; c < task->channels; c++) {
         norm[c] = sqrt(w->size[c][l]);
-        double scale = fmax(0.1 * me->scale[c], norm[c]), e = sqrt(w->error[c][l]);
+        double scale = fmax(0.1 * me->largest[c], norm[c]), e = sqrt(w->error[c][l]);
         finite &= isfinite(norm[c]) && isfinite(e);
         error = fmax(error, e > 0 ? e / scale : 0);
     }
@@ -106,7 +106,7 @@ static int judge(workspace *w, int l) {
         me->left = 0;
         return 0;
     }
-    for (int c = 0; c < task->channels; c++) me->scale[c] = fmax(0.1 * me->scale[c], norm[c]);
+    for (int c = 0; c < task->channels; c++) me->largest[c] = fmax(me->largest[c], norm[c]);
     return 1;
 }
 

@@ -15,7 +15,7 @@ enum { HUGE_PAGE = 1 << 21 };
 typedef struct {
     int member, next;          /* -1: idle; index of the next output time */
     int starting, left;        /* its first right-hand side is due; fixed steps left */
-    double t, wish, scale[MAX_CHANNELS];
+    double t, wish, largest[MAX_CHANNELS];
 } lane;
 
 typedef struct {
