@@ -2,11 +2,11 @@ r"""Step control, one member at a time: what it decides never depends on who is 
 
 With e the error estimate of a step of length h and q the order of its local error,
 
-    error = max over channels of |e| / s,     s = max(norm of the channel now, largest so far / 10),
+    error = max over channels of |e| / s,     s = max(norm of the channel now, largest yet / 10),
 
-in the root mean square over space (so a channel may pass through 0, or die out), is compared with the
-tolerance: the step is accepted when it is not larger. The wish for a length, shortened so that a
-whole number of equal steps ends at the next moment to keep, gives h; what the error of h says
+in the root mean square over space (so a channel may pass through 0, or die out), is compared with
+the tolerance: the step is accepted when it is not larger. The wish for a length, shortened so that
+a whole number of equal steps ends at the next moment to keep, gives h; what the error of h says
 would do,
 
     h_new = 0.9 h (tolerance / error)^(1/q),
