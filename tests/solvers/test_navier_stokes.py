@@ -156,10 +156,11 @@ def test_the_published_forcing_drives_its_laminar_flow(n: int) -> None:
     f = 0.1 * (torch.sin(angle) + torch.cos(angle))
     rest = torch.zeros(1, 1, n, n, dtype=torch.float64)
     equation = NavierStokes(viscosity=nu, waves=((1, 1, 0.1, 0.1),))
-    frames = integrate(equation, grid, rest, times=times, tolerance=1e-12)[0, :, 0]
+    # the flow is unstable: what a step leaves in other waves grows until t = 50
+    frames = integrate(equation, grid, rest, times=times, tolerance=1e-13)[0, :, 0]
     s = 8 * math.pi**2 * nu
     for frame, t in zip(frames, times, strict=True):
-        torch.testing.assert_close(frame, f * -math.expm1(-s * t) / s, rtol=0, atol=5e-11)
+        torch.testing.assert_close(frame, f * -math.expm1(-s * t) / s, rtol=0, atol=1e-11)
     assert float(frames[-1].max()) == pytest.approx(0.1 * 2**0.5 / s * -math.expm1(-50 * s))
 
 
