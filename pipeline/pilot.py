@@ -32,7 +32,6 @@ from pushforward.certificate import FILE, REFERENCE, Certificate, Difference
 from pushforward.progress import bar, say
 from pushforward.provenance import code, machine, now
 from pushforward.solvers import Grid, Problem
-from pushforward.solvers.elliptic import EllipticEquation
 from pushforward.solvers.tail import ResolutionWarning
 from pushforward.spec import Simulation
 
@@ -72,7 +71,7 @@ def certify(
         solved = _solve_all(pilot.first(), simulation.seed, pilot.members, mapped)
         runs = pilot.second(max(solution.steps for solution in solved.values()))
         solved |= _solve_all(list(runs.values()), simulation.seed, pilot.members, mapped)
-    given = isinstance(pilot.base.equation, EllipticEquation)  # the coefficient, channel 0
+    given = not pilot.base.equation.marches  # the coefficient, channel 0
     errors = {}
     for cause, (one, other) in pilot.pairs(runs).items():
         difference = _difference(solved[one].fields, solved[other].fields)[..., given:]
@@ -137,12 +136,12 @@ class Pilot:
         """The refined solutions by cause, where the busiest member took so many steps."""
         exact, grid = self.exact, self.base.solved_on
         fine = replace(grid, shape=tuple(2 * n for n in grid.shape))
-        if getattr(exact.equation, "dealias", 0) > 1:  # its cells are part of the equation
+        if not exact.equation.refinable:
             fine = grid
         runs = {REFERENCE: Run(self._refined(10, 4, steps), fine)}
         if fine != grid:
             runs["grid"] = Run(exact, fine)
-        if not isinstance(exact.equation, EllipticEquation):
+        if exact.equation.marches:
             runs["time step"] = Run(self._refined(2, 2, steps))
         return runs
 
@@ -157,7 +156,7 @@ class Pilot:
     def _refined(self, tolerance: float, step: float, steps: int) -> Problem:
         """In float64, with smaller steps: also where the tolerance is not what limits them."""
         problem = self.exact
-        if isinstance(problem.equation, EllipticEquation) or not steps:
+        if not problem.equation.marches or not steps:
             return problem
         if problem.tolerance is None:
             return replace(problem, step=taken(problem) / step)

@@ -1,6 +1,6 @@
 """Gaussian fields, equations and exponential integrators on boxes: usable by itself.
 
-Grid; GaussianField, StationaryField, RandomBumps, RandomCells      what is drawn, and where
+Grid; Law; GaussianField, StationaryField, RandomBumps, RandomCells     what is drawn, and where
 NavierStokes, GrayScott, FitzHughNagumo, AllenCahn, Burgers, ...    equations (`Equation`)
 Darcy                                                               (`EllipticEquation`)
 integrate, evolve, Wiener -> Solution                               time (torch, or `kernels`)
@@ -22,6 +22,7 @@ from pushforward.solvers.gray_scott import GrayScott
 from pushforward.solvers.grid import Grid
 from pushforward.solvers.integrators import evolve, integrate
 from pushforward.solvers.kdv import KortewegDeVries
+from pushforward.solvers.law import Law
 from pushforward.solvers.navier_stokes import NavierStokes, velocity
 from pushforward.solvers.normals import Use, normals, uniforms
 from pushforward.solvers.problem import Problem
@@ -44,6 +45,7 @@ __all__ = [
     "GrayScott",
     "Grid",
     "KortewegDeVries",
+    "Law",
     "NavierStokes",
     "Problem",
     "RandomBumps",

@@ -21,7 +21,8 @@ class EllipticEquation(ABC):
     """One elliptic equation; subclasses are frozen dataclasses of plain numbers, final.
 
     `channels`, `boundary` and `draws` are as in `Equation`; `unknowns` are the channels that are
-    solved for, whose error is the solver's.
+    solved for, whose error is the solver's. Nothing `marches` in time, and any grid is an
+    approximation, `refinable`.
 
     >>> from dataclasses import dataclass
     >>> @dataclass(frozen=True)
@@ -49,6 +50,8 @@ class EllipticEquation(ABC):
     unknowns: ClassVar[tuple[str, ...]]
     boundary: ClassVar[tuple[str, ...]] = ("neumann",)
     draws: ClassVar[int] = 1
+    marches: ClassVar[bool] = False
+    refinable: ClassVar[bool] = True
 
     @abstractmethod
     def initial_state(self, z: Tensor | None, grid: Grid) -> Tensor:

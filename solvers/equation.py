@@ -26,7 +26,8 @@ class Equation(ABC):
     `channels` maps each channel's name to what it is. `forced` says whether N takes a forcing,
     `scheme` which integrator serves when none is named, `boundary` what its box may end in,
     `draws` how many independent fields its initial state takes (more than one: z is
-    (member, draw, *grid)), `dealias` the fraction of the grid's waves that a state may hold.
+    (member, draw, *grid)), `dealias` the fraction of the grid's waves that a state may hold
+    (above 1 the cells are the equation's own, and no wave is cut). It `marches`: solved in steps.
 
     >>> from dataclasses import dataclass
     >>> @dataclass(frozen=True)
@@ -53,6 +54,12 @@ class Equation(ABC):
     boundary: ClassVar[tuple[str, ...]] = ("periodic",)
     draws: ClassVar[int] = 1
     dealias: ClassVar[float] = 2 / 3
+    marches: ClassVar[bool] = True
+
+    @property
+    def refinable(self) -> bool:
+        """Whether a finer grid has the same solution, only closer: not of cells of its own."""
+        return self.dealias <= 1
 
     @abstractmethod
     def linear(self, grid: Grid, device: torch.device | str = "cpu") -> Tensor:

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -25,31 +24,10 @@ from pushforward.solvers.equation import Equation
 from pushforward.solvers.gaussian_field import GaussianField
 from pushforward.solvers.grid import Grid
 from pushforward.solvers.integrators import Scheme, evolve
+from pushforward.solvers.law import Law
 from pushforward.solvers.normals import Use
 from pushforward.solvers.solution import Solution
 from pushforward.solvers.wiener import Wiener
-
-
-@runtime_checkable
-class Law(Protocol):
-    """What random fields are drawn from: a name, and draws addressed by (seed, member)."""
-
-    @property
-    def kind(self) -> str:
-        """The law's name."""
-        ...
-
-    def sample(
-        self,
-        members: Sequence[int],
-        grid: Grid,
-        seed: int = 0,
-        use: Use = Use.INITIAL,
-        device: torch.device | str = "cpu",
-        step: int = 0,
-    ) -> Tensor:
-        """Draws (member, *grid.shape), float64; `step` numbers independent draws of a member."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -102,7 +80,7 @@ class Problem:
                 f"expected a solver_grid of the box of {self.grid} with at least its points, got "
                 f"{fine}; change its shape only"
             )
-        if isinstance(self.equation, EllipticEquation) and self.times != (0.0,):
+        if not self.equation.marches and self.times != (0.0,):
             raise ValueError(
                 f"expected times (0.0,) for {type(self.equation).__name__}, which has no time, "
                 f"got {self.times}; write times: [0]"

@@ -20,7 +20,6 @@ from pushforward.solvers import GaussianField, GrayScott, Grid, NavierStokes, Pr
 from pushforward.solvers.allen_cahn import AllenCahn
 from pushforward.solvers.burgers import Burgers
 from pushforward.solvers.darcy import Darcy
-from pushforward.solvers.elliptic import EllipticEquation
 from pushforward.solvers.equation import Equation
 from pushforward.solvers.fitzhugh_nagumo import FitzHughNagumo
 from pushforward.solvers.kdv import KortewegDeVries
@@ -50,15 +49,14 @@ PROBLEMS = {
         replace(WALLS, extent=(1.0, 1.0)), Darcy(coefficient="binary"), ROUGH, times=(0.0,)
     ),
 }
-MARCHING = [name for name, problem in PROBLEMS.items() if isinstance(problem.equation, Equation)]
+MARCHING = [name for name, problem in PROBLEMS.items() if problem.equation.marches]
 
 
 def posed(name: str, dtype: str, **changes: Any) -> Problem:
     """A problem with its own fixed step, or else a tolerance."""
     problem = replace(PROBLEMS[name], dtype=dtype, **changes)
     steps = problem.step is not None or problem.tolerance is not None
-    elliptic = isinstance(problem.equation, EllipticEquation)
-    return problem if steps or elliptic else replace(problem, tolerance=1e-4)
+    return problem if steps or not problem.equation.marches else replace(problem, tolerance=1e-4)
 
 
 def solved(problem: Problem, members: Sequence[int], seed: int = 0) -> torch.Tensor:
