@@ -19,6 +19,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from benchmarks.store import Store
+
 from . import page
 from .cases import CASES
 from .draws import Draws, draws
@@ -26,7 +28,6 @@ from .fno_set import MEMBERS, SAMPLE, FnoSet, fno_set, tolerance
 from .processes import Scaling, scaling
 from .rounds import ROUNDS, Bench, sources
 from .search import Found
-from .store import Store
 from .well_set import SAMPLE as WELL_SAMPLE
 from .well_set import TIME, Pattern, WellSet, well_set
 from .workers import Failed, Workers, cores

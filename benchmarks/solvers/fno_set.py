@@ -14,12 +14,12 @@ from typing import Any
 
 import torch
 
+from benchmarks.markdown import number
 from pushforward.solvers import GaussianField, Grid, NavierStokes, Problem
 from pushforward.solvers.integrators import evolve
 
 from .cases import TARGETS, Case
 from .codes import entries
-from .markdown import number
 from .search import Found, Search
 from .two_cores import shared, two
 from .workers import Failed, Workers

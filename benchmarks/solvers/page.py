@@ -7,12 +7,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.markdown import number, table
+
 from .cases import MOMENTS, TARGETS, Case
 from .codes import entries
 from .draws import BATCH, POINTS, Draws
 from .fno_set import FnoSet
 from .goals import Goal, Tables, comparisons
-from .markdown import number, table
 from .processes import Scaling
 from .rounds import ROUNDS, Row
 from .well_set import WellSet

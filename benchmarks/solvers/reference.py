@@ -21,8 +21,9 @@ import numpy as np
 from scipy import fft
 from scipy.integrate import solve_ivp
 
+from benchmarks.store import FOLDER
+
 from .cases import MOMENTS, Array, Case
-from .store import FOLDER
 
 TOLERANCE = 1e-10
 Rate = Callable[[Array], Array]

@@ -9,10 +9,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from benchmarks.store import Store
+
 from .cases import TARGETS, Case
 from .codes import Entry, entries
 from .search import Found, Search
-from .store import Store
 from .workers import ROOT, Failed, Worker, Workers
 
 ROUNDS = 7

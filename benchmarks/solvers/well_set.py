@@ -16,13 +16,13 @@ from dataclasses import dataclass, field
 
 import torch
 
+from benchmarks.markdown import number, table
 from pushforward.solvers import GrayScott, Grid, Problem
 from pushforward.solvers.integrators import evolve
 from pushforward.solvers.random_bumps import RandomBumps
 from pushforward.solvers.random_cells import RandomCells
 from pushforward.solvers.tail import COARSE, ResolutionWarning
 
-from .markdown import number, table
 from .two_cores import shared, two
 
 PATTERNS = {

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.solvers.store import FOLDER
+from benchmarks.store import FOLDER
 from pushforward import Archive, Certificate, Simulation, Study, certify
 from pushforward.certificate import read
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from benchmarks.solvers.markdown import table
+from benchmarks.markdown import table
 from pushforward.certificate import REFERENCE
 
 from .budgets import EVERY, UNTIL, Closure
