@@ -64,7 +64,7 @@ class Run:
     def _rest(self, found: page.Results) -> None:
         quick = self.chosen.quick
         found.scaling = Scaling(
-            **self._kept("a second process", lambda: asdict(scaling(64 if quick else 512)))
+            **self._kept("two processes", lambda: asdict(scaling(64 if quick else 512)))
         )
         found.draws = Draws(**self._kept("draws", lambda: asdict(draws(rounds=self.rounds))))
         with suppress(Failed):

@@ -74,7 +74,7 @@ def _processor() -> str:
 def _goals(found: Results) -> Iterator[str]:
     goals = [*comparisons(found.cases, found.tables)]
     if found.scaling and not found.scaling.failed:
-        ratio, about = found.scaling.ratio, f"{found.scaling.members} members each"
+        ratio, about = found.scaling.ratio, f"{found.scaling.members} members each, solver alone"
         goals.append(
             Goal("A second process on a second core", "1.9 x", ratio, ratio >= 1.9, about)
         )
