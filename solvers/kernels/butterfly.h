@@ -31,35 +31,50 @@ INLINE void dft3(cvec *x, const int inverse) {
     x[2] = (cvec){m.r - d.r * sine, m.i - d.i * sine};
 }
 
-INLINE void dft4(cvec *x, const int inverse) {
-    cvec a = add(x[0], x[2]), b = sub(x[0], x[2]);
-    cvec c = add(x[1], x[3]), d = turn(sub(x[1], x[3]), inverse);
+/* Quarter turns are written out as sums and differences of parts: given a negation, compilers
+   compute a difference both ways round. What `gap` says is zero is left out: 1: x[1], 2: x[2]. */
+INLINE void dft4(cvec *x, const int inverse, const int gap) {
+    cvec a = gap == 2 ? x[0] : add(x[0], x[2]), b = gap == 2 ? x[0] : sub(x[0], x[2]);
+    cvec c = gap == 1 ? x[3] : add(x[1], x[3]);
+    cvec d = gap == 1 ? x[3] : inverse ? sub(x[1], x[3]) : sub(x[3], x[1]); /* 1: of other sign */
+    const int up = gap == 1 ? !inverse : 1;
+    cvec plus = {b.r - d.i, b.i + d.r}, minus = {b.r + d.i, b.i - d.r};
     x[0] = add(a, c);
-    x[1] = add(b, d);
+    x[1] = up ? plus : minus;
     x[2] = sub(a, c);
-    x[3] = sub(b, d);
+    x[3] = up ? minus : plus;
 }
 
-INLINE void dft8(cvec *x, const int inverse) {
+/* `pruned`: x[3] and x[4] are zero */
+INLINE void dft8(cvec *x, const int inverse, const int pruned) {
     const REAL root = (REAL)0.70710678118654752440;
     cvec e[4] = {x[0], x[2], x[4], x[6]}, o[4] = {x[1], x[3], x[5], x[7]};
-    dft4(e, inverse);
-    dft4(o, inverse);
-    cvec t1 = add(o[1], turn(o[1], inverse)), t2 = turn(o[2], inverse);
-    cvec t3 = sub(turn(o[3], inverse), o[3]);
+    dft4(e, inverse, pruned ? 2 : 0);
+    dft4(o, inverse, pruned ? 1 : 0);
     x[0] = add(e[0], o[0]);
     x[4] = sub(e[0], o[0]);
-    x[1] = (cvec){e[1].r + t1.r * root, e[1].i + t1.i * root};
-    x[5] = (cvec){e[1].r - t1.r * root, e[1].i - t1.i * root};
-    x[2] = add(e[2], t2);
-    x[6] = sub(e[2], t2);
-    x[3] = (cvec){e[3].r + t3.r * root, e[3].i + t3.i * root};
-    x[7] = (cvec){e[3].r - t3.r * root, e[3].i - t3.i * root};
+    /* (1 + i) o1, i o2, (1 - i) o3 and their conjugate factors */
+    vec p = o[1].r + o[1].i, m = inverse ? o[1].r - o[1].i : o[1].i - o[1].r;
+    cvec first = inverse ? (cvec){m, p} : (cvec){p, m};
+    x[1] = (cvec){e[1].r + first.r * root, e[1].i + first.i * root};
+    x[5] = (cvec){e[1].r - first.r * root, e[1].i - first.i * root};
+    cvec plus = {e[2].r - o[2].i, e[2].i + o[2].r}, minus = {e[2].r + o[2].i, e[2].i - o[2].r};
+    x[2] = inverse ? plus : minus;
+    x[6] = inverse ? minus : plus;
+    vec s = o[3].r + o[3].i, d = inverse ? o[3].r - o[3].i : o[3].i - o[3].r;
+    cvec third = inverse ? (cvec){s, d} : (cvec){d, s};
+    if (inverse) {
+        x[3] = (cvec){e[3].r - third.r * root, e[3].i + third.i * root};
+        x[7] = (cvec){e[3].r + third.r * root, e[3].i - third.i * root};
+    } else {
+        x[3] = (cvec){e[3].r + third.r * root, e[3].i - third.i * root};
+        x[7] = (cvec){e[3].r - third.r * root, e[3].i + third.i * root};
+    }
 }
 
-INLINE void dft(cvec *x, const int radix, const int inverse) {
+INLINE void dft(cvec *x, const int radix, const int inverse, const int pruned) {
     if (radix == 2) dft2(x);
     if (radix == 3) dft3(x, inverse);
-    if (radix == 4) dft4(x, inverse);
-    if (radix == 8) dft8(x, inverse);
+    if (radix == 4) dft4(x, inverse, 0);
+    if (radix == 8) dft8(x, inverse, pruned);
 }

@@ -21,7 +21,8 @@ static void retire(workspace *w, int l, int status, double at) {
     w->task.failed_at[me->member] = at;
     cvec *arrays[] = {w->state, w->proposed};
     for (int n = 0; n < 2; n++) lane_clear(arrays[n], all, l);
-    for (int i = 0; i < w->tables.stages; i++) lane_clear(w->rate[i], all, l);
+    for (int i = 0; i < w->tables.stages; i++)
+        lane_clear(w->rate[i], w->plane * w->rate_planes, l);
     if (w->stage) lane_clear(w->stage, all, l);
     if (w->forcing) lane_clear(w->forcing, w->plane, l);
     me->member = -1;

@@ -59,9 +59,10 @@ static int arrays_make(workspace *w) {
     int longest = task->n[0] > task->n[1] ? task->n[0] : task->n[1], ok = 1;
     size_t all = w->plane * w->planes * sizeof(cvec);
     ok &= (w->state = room(all)) && (w->proposed = room(all));
-    /* what is linear in a reaction needs the stage's coefficients again */
-    ok &= task->family == VORTICITY || (w->stage = room(all));
-    for (int i = 0; i < task->stages; i++) ok &= (w->rate[i] = room(all)) != NULL;
+    /* where rates hold what is linear in a reaction, they need the stage's coefficients again */
+    ok &= task->family == VORTICITY || w->decays || (w->stage = room(all));
+    size_t one = (w->plane * w->rate_planes + SPARE) * sizeof(cvec);
+    for (int i = 0; i < task->stages; i++) ok &= (w->rate[i] = room(one)) != NULL;
     ok &= !task->forcing || (w->forcing = room(w->plane * sizeof(cvec)));
     ok &= (w->points = room((size_t)task->n[0] * w->row * sizeof(cvec))) != NULL;
     ok &= (w->work = room(longest * sizeof(cvec))) && (w->side = room(longest * sizeof(cvec)));
@@ -77,9 +78,11 @@ workspace *ENTRY(new)(const job *task) {
     w->task = *task;
     w->neumann = task->family == REACTION_NEUMANN;
     w->planes = w->neumann ? 1 : task->channels;
+    w->decays = task->family == REACTION && task->matrix[0][1] == 0 && task->matrix[1][0] == 0;
+    w->rate_planes = w->decays ? 1 : w->planes;
     int ok = plan_make(&w->plan[0], task->n[0], task->kept[0], w->neumann) &&
              plan_make(&w->plan[1], task->n[1], task->kept[1], w->neumann) &&
-             lawson_make(&w->tables, task);
+             lawson_make(&w->tables, task, w->decays);
     w->count = w->neumann ? task->kept[0] + 1 : 2 * task->kept[0] + 1;
     w->columns = task->kept[1] + 1;
     w->row = w->plan[1].slots | 1; /* odd: rows fall on different sets of the cache */

@@ -15,7 +15,7 @@
 
 #include "butterfly.h"
 
-enum { MAX_PASSES = 5, INNER = 8 };
+enum { MAX_PASSES = 5, INNER = 8, SPARE = 2 };
 
 typedef struct {
     int n, passes, radix[MAX_PASSES], length[MAX_PASSES]; /* without the innermost 8 */
@@ -31,52 +31,54 @@ INLINE int cut(const int radix, int q) {
 }
 
 /* One column j of butterflies. `map` (outer passes only) says where the compact waves lie. */
-INLINE void inward(const cvec *in, const int32_t *map, cvec *out, int m, int j, const REAL *w,
-                   const int radix) {
+INLINE void inward(const cvec *in, const int outer, const int32_t *map, cvec *out, int m, int j,
+                   const REAL *w, const int radix) {
     cvec x[8];
     for (int q = 0; q < radix; q++) {
-        if (map && cut(radix, q)) x[q] = (cvec){(vec){0}, (vec){0}};
-        else x[q] = in[map ? map[j + q * m] : j + q * m];
+        if (outer && cut(radix, q)) x[q] = (cvec){(vec){0}, (vec){0}};
+        else x[q] = get(in + (outer ? map[j + q * m] : j + q * m));
     }
-    dft(x, radix, INVERSE);
+    dft(x, radix, INVERSE, outer);
     for (int q = 0; q < radix; q++)
-        out[j + q * m] = w && q ? twist(x[q], w + 2 * (q - 1), INVERSE) : x[q];
+        put(out + j + q * m, w && q ? twist(x[q], w + 2 * (q - 1), INVERSE) : x[q]);
 }
 
-INLINE void outward(const cvec *in, const int32_t *map, cvec *out, int m, int j, const REAL *w,
-                    const int radix) {
+INLINE void outward(const cvec *in, const int outer, const int32_t *map, cvec *out, int m, int j,
+                    const REAL *w, const int radix) {
     cvec x[8];
+    for (int q = 0; q < radix; q++) {
+        cvec a = get(in + j + q * m);
+        x[q] = w && q ? twist(a, w + 2 * (q - 1), FORWARD) : a;
+    }
+    dft(x, radix, FORWARD, 0);
     for (int q = 0; q < radix; q++)
-        x[q] = w && q ? twist(in[j + q * m], w + 2 * (q - 1), FORWARD) : in[j + q * m];
-    dft(x, radix, FORWARD);
-    for (int q = 0; q < radix; q++)
-        if (!(map && cut(radix, q))) out[map ? map[j + q * m] : j + q * m] = x[q];
+        if (!(outer && cut(radix, q))) put(out + (outer ? map[j + q * m] : j + q * m), x[q]);
 }
 
 #define PASSES(radix)                                                                             \
     static void inward_outer##radix(const plan *p, const cvec *in, cvec *out) {                   \
         int m = p->n / radix;                                                                     \
         const REAL *w = p->twiddle[0];                                                            \
-        inward(in, p->source, out, m, 0, NULL, radix);                                            \
+        inward(in, 1, p->source, out, m, 0, NULL, radix);                                         \
         for (int j = 1; j < m; j++)                                                               \
-            inward(in, p->source, out, m, j, w + 2 * (radix - 1) * j, radix);                     \
+            inward(in, 1, p->source, out, m, j, w + 2 * (radix - 1) * j, radix);                  \
     }                                                                                             \
     static void outward_outer##radix(const plan *p, const cvec *in, cvec *out) {                  \
         int m = p->n / radix;                                                                     \
         const REAL *w = p->twiddle[0];                                                            \
-        outward(in, p->target, out, m, 0, NULL, radix);                                           \
+        outward(in, 1, p->target, out, m, 0, NULL, radix);                                        \
         for (int j = 1; j < m; j++)                                                               \
-            outward(in, p->target, out, m, j, w + 2 * (radix - 1) * j, radix);                    \
+            outward(in, 1, p->target, out, m, j, w + 2 * (radix - 1) * j, radix);                 \
     }                                                                                             \
     static void inward##radix(cvec *x, int length, const REAL *w) {                               \
         int m = length / radix;                                                                   \
-        inward(x, NULL, x, m, 0, NULL, radix);                                                    \
-        for (int j = 1; j < m; j++) inward(x, NULL, x, m, j, w + 2 * (radix - 1) * j, radix);     \
+        inward(x, 0, NULL, x, m, 0, NULL, radix);                                                 \
+        for (int j = 1; j < m; j++) inward(x, 0, NULL, x, m, j, w + 2 * (radix - 1) * j, radix);  \
     }                                                                                             \
     static void outward##radix(cvec *x, int length, const REAL *w) {                              \
         int m = length / radix;                                                                   \
-        outward(x, NULL, x, m, 0, NULL, radix);                                                   \
-        for (int j = 1; j < m; j++) outward(x, NULL, x, m, j, w + 2 * (radix - 1) * j, radix);    \
+        outward(x, 0, NULL, x, m, 0, NULL, radix);                                                \
+        for (int j = 1; j < m; j++) outward(x, 0, NULL, x, m, j, w + 2 * (radix - 1) * j, radix); \
     }
 PASSES(2)
 PASSES(3)
@@ -155,9 +157,9 @@ static void column_inverse(const plan *p, const cvec *waves, cvec *work, cvec *x
         descend(p, work + b);
         for (int s = b; s < b + size; s += INNER) {
             cvec t[INNER];
-            for (int q = 0; q < INNER; q++) t[q] = work[s + q];
-            dft8(t, INVERSE);
-            for (int q = 0; q < INNER; q++) x[(s + q) * stride] = t[q];
+            for (int q = 0; q < INNER; q++) t[q] = get(work + s + q);
+            dft8(t, INVERSE, 0);
+            for (int q = 0; q < INNER; q++) put(x + (s + q) * stride, t[q]);
         }
     }
 }
@@ -167,9 +169,9 @@ static void column_forward(const plan *p, const cvec *x, size_t stride, cvec *wo
     for (int b = 0; b < p->n; b += size) {
         for (int s = b; s < b + size; s += INNER) {
             cvec t[INNER];
-            for (int q = 0; q < INNER; q++) t[q] = x[(s + q) * stride];
-            dft8(t, FORWARD);
-            for (int q = 0; q < INNER; q++) work[s + q] = t[q];
+            for (int q = 0; q < INNER; q++) t[q] = get(x + (s + q) * stride);
+            dft8(t, FORWARD, 0);
+            for (int q = 0; q < INNER; q++) put(work + s + q, t[q]);
         }
         ascend(p, work + b);
     }

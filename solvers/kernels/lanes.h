@@ -23,6 +23,13 @@ typedef double dvec __attribute__((vector_size(BYTES)));
 typedef int64_t lvec __attribute__((vector_size(BYTES)));
 typedef struct { vec r, i; } cvec;
 
+/* Part by part: copied whole, a number that lives in registers is written to memory first. */
+INLINE cvec get(const cvec *from) { return (cvec){from->r, from->i}; }
+INLINE void put(cvec *to, cvec a) {
+    to->r = a.r;
+    to->i = a.i;
+}
+
 INLINE cvec add(cvec a, cvec b) { return (cvec){a.r + b.r, a.i + b.i}; }
 INLINE cvec sub(cvec a, cvec b) { return (cvec){a.r - b.r, a.i - b.i}; }
 
@@ -60,13 +67,14 @@ INLINE vec narrow(const double *lane) {
 
 /* total[lane] += weight sum |x|^2 over `count` vectors, `stride` apart, in double */
 static void add_squares(double *total, const vec *x, int stride, int count, double weight) {
-    for (int half = 0; half < HALVES; half++) {
-        dvec sum[2] = {{0}, {0}};
-        for (int k = 0; k < count; k++) {
+    dvec sum[2][HALVES] = {{{0}}};
+    for (int k = 0; k < count; k++)
+        for (int half = 0; half < HALVES; half++) {
             dvec wide = __builtin_convertvector(((const part *)(x + k * stride))[half], dvec);
-            sum[k & 1] += wide * wide;
+            sum[k & 1][half] += wide * wide;
         }
-        dvec both = (sum[0] + sum[1]) * weight;
+    for (int half = 0; half < HALVES; half++) {
+        dvec both = (sum[0][half] + sum[1][half]) * weight;
         for (int l = 0; l < PART; l++) total[half * PART + l] += both[l];
     }
 }

@@ -5,55 +5,50 @@
    z = u + i v goes to the points in one complex transform; R is real, so two rows share one
    forward transform, and only the waves k1 >= 0 are transformed along axis 0. On a Neumann box
    coefficients are real, u + i v is a coefficient array, and two columns share the transform of R
-   along axis 0, too. What is linear is added to the coefficients. */
-
-static void reaction_pack(const workspace *w, const cvec *u, const cvec *v, cvec *plus,
-                          cvec *minus) {
-    int count = 2 * w->plan[0].kept + 1;
-    for (int a = 0; a < count; a++) {
-        cvec p = u[a], q = v[a];
-        plus[a] = (cvec){p.r - q.i, p.i + q.r};
-        minus[mirror(&w->plan[0], a)] = (cvec){p.r + q.i, q.r - p.i};
-    }
-}
+   along axis 0, too. What is linear is added to the coefficients, or, where the matrix is diagonal
+   on a torus, lies in the stages' weights (lawson.h): then R is all that a stage leaves. */
 
 INLINE vec reaction_at(cvec z, const int rate) {
     return rate == U_V_V ? z.r * z.i * z.i : z.r * z.r * z.r;
 }
 
-/* The innermost eighths of two rows meet: R of one becomes the real part, of the other the
-   imaginary part of what goes forward. */
-INLINE void reaction_block(const plan *p, cvec *first, cvec *second, const int rate) {
+/* One row to points and R there: into `values`, or, beside those of the row before as real parts,
+   as imaginary parts forward again. */
+INLINE void reaction_row(workspace *w, const cvec *row, const int second, const int rate) {
+    const plan *p = &w->plan[1];
     int size = p->n / p->radix[0];
-    descend(p, first);
-    descend(p, second);
-    for (int s = 0; s < size; s += INNER) {
-        cvec x[INNER], y[INNER];
-        for (int q = 0; q < INNER; q++) x[q] = first[s + q];
-        dft8(x, INVERSE);
-        for (int q = 0; q < INNER; q++) first[s + q].r = reaction_at(x[q], rate);
-        for (int q = 0; q < INNER; q++) y[q] = second[s + q];
-        dft8(y, INVERSE);
-        for (int q = 0; q < INNER; q++)
-            x[q] = (cvec){first[s + q].r, reaction_at(y[q], rate)};
-        dft8(x, FORWARD);
-        for (int q = 0; q < INNER; q++) first[s + q] = x[q];
+    vec *value = (vec *)w->side;
+    enter(p, row, w->work);
+    for (cvec *block = w->work; block < w->work + p->n; block += size) {
+        descend(p, block);
+        for (cvec *x = block; x < block + size; x += INNER, value += INNER) {
+            cvec z[INNER];
+            for (int q = 0; q < INNER; q++) z[q] = get(x + q);
+            dft8(z, INVERSE, 0);
+            if (second) {
+                for (int q = 0; q < INNER; q++) z[q] = (cvec){value[q], reaction_at(z[q], rate)};
+                dft8(z, FORWARD, 0);
+                for (int q = 0; q < INNER; q++) put(x + q, z[q]);
+            } else {
+                for (int q = 0; q < INNER; q++) value[q] = reaction_at(z[q], rate);
+            }
+        }
+        if (second) ascend(p, block);
     }
-    ascend(p, first);
+    if (second) leave(p, w->work, w->wave[0]);
 }
 
 static void reaction_rows(workspace *w, cvec *row) {
     const plan *p = &w->plan[1];
-    int size = p->n / p->radix[0];
     cvec *next = row + w->row, *packed = w->wave[0];
     const REAL half = (REAL)0.5;
-    enter(p, row, w->work);
-    enter(p, next, w->side);
-    for (int b = 0; b < p->n; b += size) {
-        if (w->task.rate == U_V_V) reaction_block(p, w->work + b, w->side + b, U_V_V);
-        else reaction_block(p, w->work + b, w->side + b, U_U_U);
+    if (w->task.rate == U_V_V) {
+        reaction_row(w, row, 0, U_V_V);
+        reaction_row(w, next, 1, U_V_V);
+    } else {
+        reaction_row(w, row, 0, U_U_U);
+        reaction_row(w, next, 1, U_U_U);
     }
-    leave(p, w->work, packed);
     if (w->neumann) { /* cosine coefficients are real: columns k1 and k1 + 1 share a slot */
         for (int k = 0; k <= p->kept; k += 2) {
             cvec x = packed[k], y = k < p->kept ? packed[k + 1] : (cvec){(vec){0}, (vec){0}};
@@ -67,6 +62,13 @@ static void reaction_rows(workspace *w, cvec *row) {
         row[k] = (cvec){(x.r + y.r) * half, (x.i - y.i) * half};
         next[k] = (cvec){(x.i + y.i) * half, (y.r - x.r) * half};
     }
+}
+
+/* R along column 0 is kept Hermitian to the last bit, as a real field's */
+static void reaction_mirror(const workspace *w, cvec *r) {
+    r[0].i = (vec){0};
+    for (int a = 1; a <= w->plan[0].kept; a++)
+        r[w->count - a] = (cvec){r[a].r, -r[a].i};
 }
 
 /* N_c along column k1 from R's coefficients (times the number of points) and the state's */

@@ -4,7 +4,7 @@
    waves, the rate k_i, the next stage's state, and back to points, so that a stage's state never
    leaves the first cache (unless the rate needs it again). */
 
-/* a stage's state on column k1 back to points */
+/* a stage's state on column k1 back to points; a torus's species have been packed already */
 static void to_points(workspace *w, int k1, cvec *const *state) {
     cvec *plus = w->wave[2], *minus = w->wave[3];
     if (w->neumann) {
@@ -12,7 +12,6 @@ static void to_points(workspace *w, int k1, cvec *const *state) {
         return;
     }
     if (w->task.family == VORTICITY) vorticity_pack(w, state[0], k1, plus, minus);
-    else reaction_pack(w, state[0], state[1], plus, minus);
     column_inverse(&w->plan[0], plus, w->work, w->points + k1, w->row);
     if (k1)
         column_inverse(&w->plan[0], minus, w->work, w->points + mirror(&w->plan[1], k1), w->row);
@@ -21,6 +20,12 @@ static void to_points(workspace *w, int k1, cvec *const *state) {
 /* k_i along column k1 into rate[i]; `state` is what it is evaluated at */
 static void to_rate(workspace *w, int k1, int i, cvec *const *state) {
     cvec *plus = w->wave[2], *minus = w->wave[3];
+    if (w->decays) { /* the slots behind are spare, or the next column's, which comes later */
+        cvec *r = column(w, w->rate[i], 0, k1);
+        column_forward(&w->plan[0], w->points + k1, w->row, w->work, r);
+        if (k1 == 0) reaction_mirror(w, r);
+        return;
+    }
     if (!(w->neumann && k1 & 1)) /* an odd column came along with the one before */
         column_forward(&w->plan[0], w->points + k1, w->row, w->work, plus);
     if (w->neumann) {
@@ -39,26 +44,26 @@ static void to_rate(workspace *w, int k1, int i, cvec *const *state) {
 /* u_i along column k1 of a channel (i = stages: the embedded estimate), as a list of terms */
 static terms stage_terms(const workspace *w, int i, int k1, int c) {
     const lawson *t = &w->tables;
-    int plane = w->neumann ? 0 : c, error = i == t->stages, n = 0;
+    int plane = w->neumann ? 0 : c, n = 0;
     terms list;
-    if (!error) {
+    if (i < t->stages || w->decays) {
         list.from[n] = column(w, w->state, plane, k1);
         list.along[n] = factors(t, 0, c, t->of_state[i]);
-        list.factor[n++] = factors(t, 1, c, t->of_state[i])[k1];
+        list.factor[n++] = factors(t, 1, c, t->of_state[i])[k1] * t->start[c][i];
     }
     for (int j = 0; j < i; j++) {
-        if ((error ? w->task.e[j] : w->task.a[i][j]) == 0) continue;
-        int lag = error ? t->of_error[j] : t->of_rate[i][j];
-        vec weight = error ? t->error[j] : t->weight[i][j];
-        list.from[n] = column(w, w->rate[j], plane, k1);
-        list.along[n] = factors(t, 0, c, lag);
-        list.factor[n++] = factors(t, 1, c, lag)[k1] * weight;
+        if (!t->uses[i][j]) continue;
+        list.from[n] = column(w, w->rate[j], w->decays ? 0 : plane, k1);
+        list.along[n] = factors(t, 0, c, t->of_rate[i][j]);
+        list.factor[n++] = factors(t, 1, c, t->of_rate[i][j])[k1] * t->weight[c][i][j];
     }
     list.count = n;
+    list.offset = k1 ? (vec){0} : t->offset[c][i];
     return list;
 }
 
-/* u_i along column k1 into out[plane]; the squares of its coefficients are added to `squares` */
+/* u_i along column k1 into out[plane], if that is somewhere, and on a torus two species also into
+   waves 2 and 3, ready to become points; the squares of coefficients are added to `squares` */
 static void next_state(workspace *w, int i, int k1, cvec *const *out,
                        double (*squares)[LANES]) {
     int kept = w->plan[0].kept;
@@ -72,17 +77,22 @@ static void next_state(workspace *w, int i, int k1, cvec *const *out,
         add_squares(squares[1], &out[0]->i, 2, w->count, multiplicity);
         return;
     }
-    for (int c = 0; c < w->planes; c++) {
-        terms list = stage_terms(w, i, k1, c);
-        combine(&list, kept, out[c]);
-        if (squares) add_squares(squares[c], &out[c]->r, 1, 2 * w->count, multiplicity);
+    if (w->task.family == REACTION) {
+        terms u = stage_terms(w, i, k1, 0), v = stage_terms(w, i, k1, 1);
+        combine_torus(&u, &v, w->decays, kept, w->wave[2], w->wave[3], out[0], out[1]);
+    } else {
+        terms list = stage_terms(w, i, k1, 0);
+        combine(&list, kept, out[0]);
     }
+    for (int c = 0; c < w->planes && squares; c++)
+        add_squares(squares[c], &out[c]->r, 1, 2 * w->count, multiplicity);
 }
 
 /* where stage i's state on column k1 is kept: the last one is the proposal */
 static void stage_columns(const workspace *w, int i, int k1, cvec **out) {
     cvec *array = i == w->tables.stages - 1 ? w->proposed : w->stage;
-    for (int c = 0; c < w->planes; c++) out[c] = array ? column(w, array, c, k1) : w->wave[c];
+    for (int c = 0; c < w->planes; c++)
+        out[c] = array ? column(w, array, c, k1) : w->decays ? NULL : w->wave[c];
 }
 
 /* the state of stage i on all columns, from the rates before it, to points */
@@ -133,6 +143,11 @@ static void attempt(workspace *w, int all_start) {
     }
 }
 
+static void blend_all(cvec *a, const cvec *b, size_t count, lvec mask) {
+    for (size_t k = 0; k < count; k++)
+        a[k] = (cvec){blend(a[k].r, b[k].r, mask), blend(a[k].i, b[k].i, mask)};
+}
+
 /* The lanes of the mask take the proposal and its rate (first same as last). */
 static void commit(workspace *w, const int *accepted) {
     int last = w->tables.stages - 1, all = 1;
@@ -149,10 +164,6 @@ static void commit(workspace *w, const int *accepted) {
     }
     for (int l = 0; l < LANES; l++) memset(on + l, accepted[l] ? 0xff : 0, sizeof *on);
     memcpy(&mask, on, sizeof mask);
-    for (size_t k = 0; k < w->plane * w->planes; k++) {
-        w->state[k].r = blend(w->state[k].r, w->proposed[k].r, mask);
-        w->state[k].i = blend(w->state[k].i, w->proposed[k].i, mask);
-        w->rate[0][k].r = blend(w->rate[0][k].r, w->rate[last][k].r, mask);
-        w->rate[0][k].i = blend(w->rate[0][k].i, w->rate[last][k].i, mask);
-    }
+    blend_all(w->state, w->proposed, w->plane * w->planes, mask);
+    blend_all(w->rate[0], w->rate[last], w->plane * w->rate_planes, mask);
 }

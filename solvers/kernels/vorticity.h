@@ -46,10 +46,10 @@ static void vorticity_row(workspace *w, cvec *row) {
         for (cvec *x = block; x < block + size; x += INNER) {
             cvec z[INNER];
             for (int q = 0; q < INNER; q++) z[q] = x[q];
-            dft8(z, INVERSE);
+            dft8(z, INVERSE, 0);
             for (int q = 0; q < INNER; q++)
                 z[q] = (cvec){z[q].r * z[q].r - z[q].i * z[q].i, (z[q].r + z[q].r) * z[q].i};
-            dft8(z, FORWARD);
+            dft8(z, FORWARD, 0);
             for (int q = 0; q < INNER; q++) x[q] = z[q];
         }
         ascend(p, block);

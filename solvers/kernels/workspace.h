@@ -23,6 +23,7 @@ typedef struct {
     plan plan[2];
     lawson tables;
     int neumann, planes;
+    int decays, rate_planes;   /* rates are R alone, one plane: see lawson.h */
     int count, columns, row;   /* the slots of a column; K1 + 1; the slots of a row */
     size_t plane;              /* vectors a plane */
     cvec *state, *proposed, *stage, *rate[MAX_STAGES], *forcing;
