@@ -34,7 +34,8 @@ def check_shapes(equation: Equation, grid: Grid, initial: Tensor, forcing: Tenso
         )
     if initial.dtype not in (torch.float32, torch.float64):
         raise ValueError(
-            f"expected an initial state in float32 or float64, got {initial.dtype}; convert it"
+            f"expected an initial state in torch.float32 or torch.float64, got {initial.dtype}; "
+            "convert it to such a tensor"
         )
     if forcing is not None and not equation.forced:
         raise ValueError(

@@ -23,7 +23,9 @@ from functools import lru_cache
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn.functional import pad
 
+LINE = 64  # bytes of the cache
 TABLE = {torch.float32: 384, torch.float64: 256}  # the longest axis that is multiplied by a table
 
 
@@ -64,7 +66,7 @@ def synthesise(
         if n <= _longest(c, len(shape), table):
             c = _along(c, _table(kept, n, c.dtype, c.device).T, axis)
         else:
-            last = torch.nn.functional.pad(c.movedim(axis, -1), (0, n - kept))
+            last = pad(c.movedim(axis, -1), (0, n - kept))
             c = _backward(last).movedim(-1, axis)
     return c
 
@@ -105,18 +107,26 @@ def _turn(n: int, dtype: torch.dtype, device: torch.device) -> Tensor:
 def _along(h: Tensor, matrix: Tensor, axis: int) -> Tensor:
     """h with a matrix (m, n) applied along one of its axes, counted from the end.
 
-    Always in products of the same shape: how a longer one rounds depends on how long it is, and so
-    a member's last bits would depend on its company.
+    Always in products of the same shape, at addresses alike: how one rounds depends on both, and
+    so a member's last bits would depend on its company. Zeros fill what is no whole line.
     """
+    m, count = h.shape[axis], len(matrix)
+    shape = [*h.shape[:axis], count, *h.shape[axis:][1:]]
     if axis == -1:
-        rows = h.reshape(-1, *h.shape[-2:])
-        out = torch.bmm(rows, matrix.T.expand(len(rows), -1, -1))
+        lines = h.shape[-2]
+        rows = pad(h.reshape(-1, lines, m), (0, 0, 0, _spare(h, lines, m, count)))
+        out = torch.bmm(rows, matrix.T.expand(len(rows), -1, -1))[:, :lines]
     else:
-        rows = h.reshape(-1, h.shape[axis], math.prod(h.shape[axis + 1 :]))
-        out = torch.bmm(matrix.expand(len(rows), -1, -1), rows)
-    shape = list(h.shape)
-    shape[axis] = len(matrix)
+        lines = math.prod(h.shape[axis + 1 :])
+        rows = pad(h.reshape(-1, m, lines), (0, _spare(h, lines, m, count)))
+        out = torch.bmm(matrix.expand(len(rows), -1, -1), rows)[..., :lines]
     return out.reshape(shape)
+
+
+def _spare(h: Tensor, lines: int, *lengths: int) -> int:
+    """How many lines to add so that matrices of `lines` and a length fill whole lines of cache."""
+    line = LINE // h.element_size()
+    return -lines % line if any(lines * length % line for length in lengths) else 0
 
 
 def _forward(u: Tensor) -> Tensor:
@@ -132,7 +142,7 @@ def _backward(c: Tensor) -> Tensor:
     n = c.shape[-1]
     half = n // 2 + 1
     # the coefficient n - k belongs to k; there is none for k = 0
-    other = torch.nn.functional.pad(c[..., n - half + 1 :].flip(-1), (1, 0))
+    other = pad(c[..., n - half + 1 :].flip(-1), (1, 0))
     w = torch.complex(c[..., :half], -other) / _turn(n, c.dtype, c.device)
     folded = torch.fft.irfft(w.contiguous(), n)
     u = torch.empty_like(folded)

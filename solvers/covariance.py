@@ -74,6 +74,11 @@ class Covariance(ABC):
                 f"expected length > 0 and amplitude, deviation >= 0, got length {self.length}, "
                 f"amplitude {self.amplitude}, deviation {self.deviation}; change them"
             )
+        if not math.isfinite(self.exponent):
+            raise ValueError(
+                f"expected a finite exponent, got {self.exponent}; choose one above half the "
+                "number of axes"
+            )
         if self.cutoff is not None and self.cutoff < 1:
             raise ValueError(
                 f"expected a cutoff of at least 1, got {self.cutoff}; raise it or omit it"

@@ -112,7 +112,9 @@ class GrayScott(Equation):
             return torch.stack([u, 1 - u], dim=1)
         first, second = z.unbind(1)
         if self.start == "patches":
-            patch = torch.sigmoid((first - self.patch_level) / self.patch_width)
+            level = (first - self.patch_level) / self.patch_width
+            # one by one: torch rounds the last few numbers of an array differently
+            patch = torch.stack([torch.sigmoid(one) for one in level])
             return torch.stack([1 - patch / 2, patch / 4], dim=1)
         if self.start == "mixture":
             return torch.stack([1 - first, second], dim=1)

@@ -73,7 +73,8 @@ class Problem:
                 )
         fine = self.solver_grid
         if fine is not None and (
-            replace(fine, shape=self.grid.shape) != self.grid
+            (fine.ndim, fine.extent, fine.boundary)
+            != (self.grid.ndim, self.grid.extent, self.grid.boundary)
             or any(n < m for n, m in zip(fine.shape, self.grid.shape, strict=True))
         ):
             raise ValueError(
@@ -155,6 +156,8 @@ class Problem:
         `kernel` names what computes: "auto", "torch" or an instruction set, see `kernels`.
         """
         members, grid = list(members), on or self.solved_on
+        if not members:
+            raise ValueError("expected at least one member, got none; name those to be solved")
         start = self.start(members, seed, device, grid)
         if isinstance(self.equation, EllipticEquation):
             fields = self.equation.solve(start, grid, members)

@@ -46,7 +46,8 @@ class Pruned:
         waves = torch.fft.fft(_turned(rows), norm="forward").movedim(-1, -2)
         u_hat = waves.new_zeros((*u.shape[:-1], self.grid.spectral_shape[-1]))
         u_hat[..., : first + 1, : last + 1] = waves[..., : first + 1, :]
-        u_hat[..., -first:, : last + 1] = waves[..., -first:, :]
+        if first:
+            u_hat[..., -first:, : last + 1] = waves[..., -first:, :]
         return u_hat
 
     def ifft(self, u_hat: Inexact[Tensor, ...]) -> Float[Tensor, ...]:

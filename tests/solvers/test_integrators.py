@@ -338,7 +338,10 @@ NAN[1, 0, 3, 3] = math.nan
         ({"initial": torch.zeros(2, 8, 8)}, "add the missing axis"),
         ({"initial": torch.zeros(2, 2, 8, 8)}, "shape \\(member, channel"),
         ({"initial": torch.zeros(0, 1, 8, 8)}, "at least one member"),
-        ({"initial": torch.zeros(2, 1, 8, 8).half()}, "float32 or float64, got torch.float16"),
+        (
+            {"initial": torch.zeros(2, 1, 8, 8).half()},
+            "float32 or torch.float64, got torch.float16",
+        ),
         ({"initial": NAN, "members": [4, 5, 6]}, "finite initial state, got NaN .* in member 5;"),
         ({"forcing": torch.zeros(1, 8, 8)}, "draw it on the same grid"),
         ({"forcing": torch.full((2, 8, 8), math.inf)}, "finite forcing, .* in member 0;"),

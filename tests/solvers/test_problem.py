@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import replace
 
 import pytest
@@ -160,3 +161,17 @@ def test_grids_agree_where_they_meet_and_converge_spectrally(kernel: str) -> Non
     )
     assert fine < 1e-7
     assert coarse > 100 * fine  # the control: 64 points are not enough
+
+
+def test_nobody_and_another_box_are_refused() -> None:
+    problem = Problem(Grid((16, 16)), GrayScott(), times=(1.0,), step=1.0)
+    with pytest.raises(ValueError, match="expected at least one member, got none"):
+        problem.solve([])
+    with pytest.raises(ValueError, match="expected a solver_grid of the box"):
+        replace(problem, solver_grid=Grid((32,)))
+
+
+@pytest.mark.parametrize("exponent", [math.nan, math.inf])
+def test_an_exponent_that_is_no_number_is_refused_by_the_law(exponent: float) -> None:
+    with pytest.raises(ValueError, match="expected a finite exponent"):
+        GaussianField.matern(exponent, 0.5, deviation=1.0)
