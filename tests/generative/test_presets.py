@@ -71,7 +71,7 @@ def test_trace_class_presets_have_noise_that_is_a_function() -> None:
 
 
 def test_published_clocks() -> None:
-    """VP: alpha_1 = 0.00657 (dossier of the published code); EDM: sigma from 80 to 0.002."""
+    """VP: alpha_1 = 0.00657 (as the published code has it); EDM: sigma from 80 to 0.002."""
     for name in ("vp", "multilevel"):
         clock = PRESETS[name].path.on(MODES).clock(T)
         alpha = torch.sigmoid(clock[-1]).sqrt()
