@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pushforward.certificate import Certificate
     from pushforward.comparison import compare
     from pushforward.evaluation import evaluate
+    from pushforward.forecast import verify_forecast
     from pushforward.generation import generate
     from pushforward.pilot import certify
     from pushforward.simulation import simulate
@@ -39,6 +40,7 @@ __all__ = [
     "generate",
     "simulate",
     "train",
+    "verify_forecast",
 ]
 
 _ROOMS = {
@@ -55,6 +57,7 @@ _ROOMS = {
     "generate": "generation",
     "simulate": "simulation",
     "train": "training",
+    "verify_forecast": "forecast",
 }
 
 
