@@ -59,7 +59,7 @@ def held_out_auc(
             f"expected at least {FOLDS} different members on either side for {FOLDS} folds, got "
             f"{fewest}; give more members"
         )
-    used = (a + b).amax(0) > 0
+    used = ((a > 0) | (b > 0)).any(0)
     x, a, b = x[used].double(), a[:, used].double(), b[:, used].double()
     x = x - x.mean(0)
     x = x / x.std(0, correction=0).clamp_min(1e-12 * x.abs().amax(0)).clamp_min(1e-300)

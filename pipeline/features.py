@@ -3,7 +3,8 @@ r"""What a member looks like, as some 150 numbers: what the classifier of `class
 Of every member, with z = (u - mean) / sigma and w its spectrally whitened form, in which all
 resolved shells have the same mean power:
 
-    bands       log10 of the power in at most 16 bands of resolved shells, of equal ratio
+    bands       log10 of the power in at most 16 bands of resolved shells, of equal ratio, and in
+                all other waves together, if more than single precision leaves there (1e-10)
     values      mean, log10 of the variance, skewness, log10 of the flatness, least and largest z
     slopes      along each axis log10 of the mean square, skewness and log10 of the flatness
     increments  the means over axes of log10 S_2, log10 (S_4 / S_2^2) and T_3 / T_2^1.5 at each
@@ -39,6 +40,7 @@ FILTERS = 8
 SPREADS = (1, 2, 4)
 SEED = 20_161_020  # of the filters, here and everywhere
 TINY = 1e-20
+ROUND_OFF = 1e-10  # share of the variance
 
 
 def features(
@@ -47,10 +49,9 @@ def features(
     """All features of members (member, *grid), float64; without `modes` those are left out.
 
     >>> from dataclasses import replace
-    >>> from pushforward.pod import Pod
-    >>> grid, u = Grid((32, 32)), torch.randn(40, 32, 32)
+    >>>     >>> grid, u = Grid((32, 32)), torch.randn(40, 32, 32)
     >>> features(u, replace(Yardstick.fit(u, grid), modes=Pod.fit(u, grid))).shape
-    torch.Size([40, 165])
+    torch.Size([40, 166])
     """
     z = yardstick.standardise(fields)
     c = z.new_zeros(len(z), 0) if yardstick.modes is None else yardstick.modes.whiten(fields)
@@ -102,7 +103,9 @@ def _log(x: Tensor) -> Tensor:
 
 
 def _bands(z: Tensor, yardstick: Yardstick) -> Tensor:
-    return _log(power_spectrum(z, yardstick.grid) @ bands(yardstick.resolved).T)
+    power, kept = power_spectrum(z, yardstick.grid), yardstick.resolved
+    rest = power[:, 1:][:, ~kept[1:]].sum(1, keepdim=True).clamp_min(ROUND_OFF)
+    return torch.cat([_log(power @ bands(kept).T), rest.log10()], 1)
 
 
 def _values(z: Tensor) -> Tensor:

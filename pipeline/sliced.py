@@ -58,8 +58,8 @@ def wasserstein(
     >>> wasserstein(x, torch.tensor([[1.0, 1, 0]]), torch.tensor([[0.0, 0, 2]])).item()
     4.5
     """
-    used = (a + b).amax(0) > 0
-    values, a, b = values[used].double(), a[:, used], b[:, used]
+    used = ((a > 0) | (b > 0)).any(0)
+    values, a, b = values[used].double(), a[:, used].double(), b[:, used].double()
     totals = [w.sum(1, keepdim=True) for w in (a, b)]
     common = math.lcm(*(int(n) for w in totals for n in w.flatten().unique().tolist()))
     exact = common < 2**24  # whole numbers that single precision holds
@@ -89,7 +89,7 @@ def sliced_distance(
     >>> sliced_distance(torch.cat([c[:4], c[:4]]), a, a.flip(1)).item()
     0.0
     """
-    return wasserstein(c @ directions(c.shape[1]), a, b).mean(1)
+    return wasserstein(c.double() @ directions(c.shape[1]), a, b).mean(1)
 
 
 def coordinates(fields: Float[Tensor, "member ..."], yardstick: Yardstick) -> Tensor | None:

@@ -50,7 +50,7 @@ def test_draws_in_parts_are_the_same(monkeypatch: pytest.MonkeyPatch):
 
 def test_the_sliced_distance_agrees_with_pot():
     x, y = normal(50, 4, seed=1), 1.3 * normal(70, 4, seed=2) + 0.2
-    c = torch.cat([x, y])
+    c = torch.cat([x, y]).float()
     a = torch.cat([torch.ones(50), torch.zeros(70)])[None].double()
     exact = ot.sliced_wasserstein_distance(
         x.numpy(), y.numpy(), projections=directions(4).numpy(), p=1
