@@ -44,28 +44,27 @@ def held_out_auc(
 ) -> Float[Tensor, " draw"]:
     """How well members counted by a are told from those counted by b: (draw,), float64.
 
-    `ridge` is lambda, by default features over members trained on.
-
-    Raises ValueError where a side holds fewer different members than folds.
+    `ridge` is lambda, by default features over members trained on. A draw with fewer different
+    members on a side than folds has no answer: NaN.
 
     >>> x = torch.arange(20.0)[:, None]
     >>> a = (torch.arange(20) >= 10).double()[None]
     >>> held_out_auc(x, a, 1 - a).item()
     1.0
     """
-    fewest = int(torch.minimum((a > 0).sum(1), (b > 0).sum(1)).min())
-    if fewest < FOLDS:
-        raise ValueError(
-            f"expected at least {FOLDS} different members on either side for {FOLDS} folds, got "
-            f"{fewest}; give more members"
-        )
+    enough = torch.minimum((a > 0).sum(1), (b > 0).sum(1)) >= FOLDS
+    auc = torch.full((len(a),), torch.nan, dtype=torch.float64)
+    if not bool(enough.any()):
+        return auc
+    a, b = a[enough], b[enough]
     used = ((a > 0) | (b > 0)).any(0)
     x, a, b = x[used].double(), a[:, used].double(), b[:, used].double()
     x = x - x.mean(0)
     x = x / x.std(0, correction=0).clamp_min(1e-12 * x.abs().amax(0)).clamp_min(1e-300)
     step = max(1, CHUNK // (x.numel() + FOLDS * x.shape[1] ** 2))
     parts = [_auc(x, a[i : i + step], b[i : i + step], ridge) for i in range(0, len(a), step)]
-    return torch.cat(parts)
+    auc[enough] = torch.cat(parts)
+    return auc
 
 
 def _auc(x: Tensor, a: Tensor, b: Tensor, ridge: float | None) -> Tensor:

@@ -49,7 +49,8 @@ def features(
     """All features of members (member, *grid), float64; without `modes` those are left out.
 
     >>> from dataclasses import replace
-    >>>     >>> grid, u = Grid((32, 32)), torch.randn(40, 32, 32)
+    >>> from pushforward.pod import Pod
+    >>> grid, u = Grid((32, 32)), torch.randn(40, 32, 32)
     >>> features(u, replace(Yardstick.fit(u, grid), modes=Pod.fit(u, grid))).shape
     torch.Size([40, 166])
     """

@@ -85,20 +85,22 @@ def dissipation(
 
 
 def amount_distance(
-    amounts: Float[Tensor, "member 1"],
+    amounts: Float[Tensor, "member amount"],
     a: Float[Tensor, "draw member"],
     b: Float[Tensor, "draw member"],
 ) -> Float[Tensor, " draw"]:
     """Wasserstein-1 between amounts counted by a and by b, over the deviation of those of b.
+
+    Of several amounts it is the mean.
 
     >>> x = torch.tensor([[3.0], [5.0], [0.0], [2.0]])
     >>> amount_distance(x, torch.tensor([[1.0, 1, 0, 0]]), torch.tensor([[0.0, 0, 1, 1]])).item()
     3.0
     """
     x, w = amounts.double(), b.double() / b.sum(1, keepdim=True)
-    mean = w @ x
-    deviation = (w * (x.T - mean).square()).sum(1).sqrt()
-    return wasserstein(amounts, a, b)[:, 0] / deviation.clamp_min(1e-300)
+    x = x - x.mean(0)
+    deviation = (w @ x.square() - (w @ x).square()).clamp_min(1e-300).sqrt()
+    return (wasserstein(x, a, b) / deviation).mean(1)
 
 
 def flows(problem: Problem) -> bool:

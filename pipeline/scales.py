@@ -16,7 +16,7 @@ emptiness is asked of *frames*, the waves with max_i 2 |k_i| / N_i in one of N /
 frame is empty when its waves hold, each, less than 1e-9 of the fullest frame's. Single precision
 is no mistake: m below 1e-5 and shares below 1e-10 are round-off, and count as 0; so between sets
 of solver members both scores are exactly 0 where the solver leaves nothing, and any more is
-outside.
+outside. Where no wave is empty there is no such score: NaN.
 
     Orszag (the 2/3 rule), J. Atmos. Sci. 28 (1971),
     doi:10.1175/1520-0469(1971)028<1074:OTEOAI>2.0.CO;2
@@ -103,6 +103,8 @@ def _dealiased_tail(a: Tensor, b: Tensor, yardstick: Yardstick) -> Tensor:
     count.index_add_(0, number.flatten(), grid.multiplicity().flatten())
     density = b[..., 1:] / count
     empty = density < EMPTY * density.amax(-1, keepdim=True)
+    if not bool(empty.any()):
+        return torch.full_like(a[..., 0], torch.nan)
     share = (a[..., 1:] * empty).sum(-1) / a[..., 1:].sum(-1)
     return torch.where(share > ROUND_OFF, share, 0.0)
 

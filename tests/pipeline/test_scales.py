@@ -85,7 +85,7 @@ def test_power_in_waves_that_the_solver_leaves_empty_is_their_share():
 def test_where_no_wave_is_empty_there_is_no_tail():
     u = torch.randn(16, 12, 8, generator=torch.Generator().manual_seed(0))
     grid = Grid((12, 8), boundary="neumann")
-    assert value("dealiased_tail", 2 * u, u, grid) == 0
+    assert math.isnan(value("dealiased_tail", 2 * u, u, grid))
 
 
 def test_frames_are_what_the_two_thirds_rule_cuts():
