@@ -8,6 +8,7 @@ import pytest
 import torch
 from scipy import stats
 
+from pushforward.members import Members
 from pushforward.physics import (
     SCORES,
     amount_distance,
@@ -18,6 +19,7 @@ from pushforward.physics import (
     residuals,
     variance,
 )
+from pushforward.residual import residual_table
 from pushforward.solvers import (
     Burgers,
     Darcy,
@@ -28,6 +30,7 @@ from pushforward.solvers import (
     energy_budget,
     enstrophy_budget,
 )
+from pushforward.spec import Simulation, Training
 from pushforward.yardstick import Yardstick
 
 GRID = Grid((32, 32))
@@ -153,3 +156,22 @@ def test_what_a_state_does_not_determine_is_refused(problem: Problem, frames: to
         residuals(frames, forced, TIMES)
     with pytest.raises(ValueError, match="expected at least 2 frames and as many times, got 1"):
         residuals(frames[:, :1], problem, TIMES[:1])
+
+
+def test_generated_frames_are_judged_by_the_solvers_own_residual(frames: torch.Tensor):
+    simulation = Simulation(
+        equation=FLOW, grid=GRID, initial=FIELD, times=TIMES, tolerance=1e-5, members=120
+    )
+    training = Training(simulation=simulation, frames=(1, 0), members=8, held_out=8, steps=0)
+    solver = simulation.problem().solve(range(40, 104))[:, :, 0].flip(1)  # frames in its order
+    other = simulation.problem().solve(range(24), seed=9)[:, :, 0].flip(1)
+    wrong = torch.stack([other[:, 0].roll(1, 0), other[:, 1]], 1)
+    sets = {name: Members.of(u) for name, u in (("right", other), ("wrong", wrong))}
+    options = {"splits": 50, "bootstrap": 20, "seed": 0}
+    found = residual_table(
+        sets, Members.of(solver), training, GRID, ["a", "b", "joint"], **options
+    ).sel(variable="joint", score="residual")
+    assert found.inside.values.tolist() == [True, False]
+    assert found.ratio.sel(ensemble="right").item() == pytest.approx(1, abs=0.5)
+    assert found.ratio.sel(ensemble="wrong").item() > 1000
+    assert found.value.sel(ensemble="wrong").item() > 0.3
