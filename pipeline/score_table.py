@@ -13,7 +13,7 @@ import xarray as xr
 
 from pushforward import page
 from pushforward.figures import SUPERSCRIPT
-from pushforward.floors import SIGNED, SMALL_IS_BAD
+from pushforward.verdicts import SIGNED, SMALL_IS_BAD
 
 
 def score_table(scores: xr.Dataset) -> list[str]:
@@ -41,11 +41,17 @@ def score_table(scores: xr.Dataset) -> list[str]:
         "A number with × is the value over the floor: the mean of the same score between two "
         "disjoint sets of solver members of the same size. Inside means not above the 95% "
         "quantile of that floor; p is the share of solver splits at least as far apart. ± is one "
-        "bootstrap standard error. Unbiased scores scatter around 0 and have no such ratio. The "
+        "bootstrap standard error, z the distance from the floor's mean in its standard "
+        "deviations. Unbiased scores scatter around 0 and have no ratio. The "
         "nearest-neighbour ratio is the mean distance to the nearest training member over that "
         "of unseen solver members: 1 for fresh fields, towards 0 for copies; its limit is the "
         "floor's 5% quantile, from below."
     )
+    if "pairs" in scores.attrs and scores.attrs["pairs"] < scores.attrs["members"]:
+        notes += (
+            f" Scores of pairs and of nearest neighbours are of {scores.attrs['pairs']} members a "
+            "side, all others of all."
+        )
     return [page.table(head, rows), page.paragraph(notes, "note")]
 
 
@@ -79,9 +85,11 @@ def _cell(cell: xr.Dataset, name: str, splits: int) -> str:
     else:
         lead, facts = f"{_number(times, 2)}×", _with_error(value, error)
     sign = "≤" if p <= 1 / (1 + splits) else "="  # fewer splits cannot say less
+    z = cell["z"].item() if "z" in cell else math.nan
+    far = f"z = {_number(z, 2)}, " if math.isfinite(z) else ""
     return (
         f'<td class="word">{lead} {word}'
-        f"<small>{facts}</small><small>p {sign} {_number(p, 2)}</small></td>"
+        f"<small>{facts}</small><small>{far}p {sign} {_number(p, 2)}</small></td>"
     )
 
 

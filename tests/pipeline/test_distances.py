@@ -11,10 +11,10 @@ import torch
 from pushforward.distances import (
     gaussian_kernel,
     median,
-    nearest,
     squared_distances,
     u_statistic,
 )
+from pushforward.nearest import nearest
 from pushforward.solvers import GaussianField, Grid
 
 GRID = Grid((12, 8))
