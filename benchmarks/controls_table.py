@@ -86,6 +86,7 @@ class Flow:
             "viscosity x 1.5": self.solve(2 * self.members, self.members, 1.5 * VISCOSITY),
             "1% white noise": scored + 0.01 * noise,
             "10% white noise": scored + 0.1 * noise,
+            "16 members, repeated": scored[torch.arange(len(scored)) % 16],
             "training copy": training[: self.members].roll((5, 11), (-2, -1)),
             "Gaussian": GRID.ifft(GRID.fft(normal()) * GRID.size**0.5 * spectrum),
         }
@@ -102,6 +103,8 @@ CAUGHT: Mapping[str, tuple[str, ...]] = {
     "1% white noise": ("mean_mode", "dealiased_tail", "classifier_auc"),
     "10% white noise": ("log_spectral_distance", "worst_shell", "top_octave", "gradient_w1",
                         "dealiased_tail", "classifier_auc"),
+    "16 members, repeated": ("pod_spectrum", "frechet", "sliced_w1", "mmd", "energy_distance",
+                             "classifier_auc"),
     "training copy": ("memorisation",),
     "Gaussian": ("gradient_flatness", "structure_functions", "increment_flatness", "energy_flux",
                  "enstrophy_flux", "classifier_auc"),

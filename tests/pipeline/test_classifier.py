@@ -139,14 +139,15 @@ GRIDS = [Grid((64,)), Grid((16, 24)), Grid((16, 16), boundary="neumann"), Grid((
 @pytest.mark.parametrize("grid", GRIDS, ids=str)
 def test_features_are_finite_numbers_of_each_member_by_itself(grid: Grid):
     u = GaussianField.matern(4.0, 0.5, deviation=1.0).sample(range(30), grid)
-    stick = replace(Yardstick.fit(u, grid), modes=Pod.fit(u, grid))
+    pod = Pod.fit(u, grid)
+    stick = replace(Yardstick.fit(u, grid), modes=pod)
     rows = features(u, stick)
     assert rows.dtype == torch.float64
     assert bool(rows.isfinite().all())
     assert bool((rows.std(0) > 0).all())
     torch.testing.assert_close(features(u[4:6], stick), rows[4:6], rtol=1e-4, atol=1e-5)
     without = features(u, replace(stick, modes=None))
-    assert without.shape[1] == rows.shape[1] - 2 * len(stick.modes.modes)
+    assert without.shape[1] == rows.shape[1] - 2 * len(pod.modes)
 
 
 def test_filters_and_bands_are_fixed():

@@ -18,6 +18,7 @@ CONTROLS = (
     "viscosity x 1.5",
     "1% white noise",
     "10% white noise",
+    "16 members, repeated",
     "training copy",
     "Gaussian",
 )

@@ -55,7 +55,9 @@ def test_amounts_are_those_of_the_budgets(frames: torch.Tensor):
     stick = Yardstick.fit(w, GRID, energy=True)
     scale = stick.deviation**2
     lines = energy_budget(w - stick.mean, FLOW, GRID), enstrophy_budget(w - stick.mean, FLOW, GRID)
-    torch.testing.assert_close(energy(w, stick)[:, 0] * scale, lines[0].amount)
+    amount = energy(w, stick)
+    assert amount is not None
+    torch.testing.assert_close(amount[:, 0] * scale, lines[0].amount)
     torch.testing.assert_close(variance(w, stick)[:, 0] * scale, lines[1].amount)
     # the slope is the root mean square over both axes, so that the mean amount is 1/2
     drained = lines[1].viscosity / (2 * FLOW.viscosity)
