@@ -33,6 +33,7 @@ from pushforward.floors import Settings, examine
 from pushforward.members import Members, tensor
 from pushforward.profiles import drawn
 from pushforward.progress import say
+from pushforward.residual import followed, residual_table, with_residual
 from pushforward.solvers import Grid
 from pushforward.spec import Evaluation, Generation, Training
 
@@ -88,6 +89,11 @@ def evaluate(
     variables, examples = labels(training), solver[: training.members]
     found = examine(sets, None, pool, grid, variables, examples, settings)
     scores, sums = found.scores, {**found.ensembles, "solver": found.reference}
+    if followed(training):
+        names = scores.variable.values.tolist()
+        draws = {key: getattr(settings, key) for key in ("splits", "bootstrap", "seed")}
+        other = residual_table(sets, pool, training, grid, names, **draws)
+        scores = with_residual(scores, other)
     lines = drawn(sums, found.sticks, grid, variables)
     scores.attrs |= {"name": evaluation.name, "seconds": round(time.monotonic() - began, 2)}
     archive.create(evaluation)

@@ -215,3 +215,14 @@ def test_grids_come_from_coordinates_or_from_the_caller():
     bare = ensemble(range(2), grid).drop_vars(["x", "y"])
     assert grid_of(bare, Grid((64, 64), (2.0, 3.0))) == grid
     assert common(grid, Grid((8, 16), (2.0, 3.0))).shape == (8, 8)
+
+
+def test_frames_that_determine_each_other_are_held_to_the_solvers_flow(lineage):
+    evaluation, archive = lineage(frames=(0, 1))
+    scores = evaluate(evaluation, archive)
+    residual = scores.value.sel(score="residual")
+    assert residual.notnull().sel(ensemble="trained").values.tolist() == [False, False, True]
+    # the lineage's "solver" draws its frames at random, as the "trained" members do
+    assert scores.ratio.sel(score="residual", variable="joint", ensemble="trained") < 2
+    assert scores.attrs["members"] == 24
+    assert "residual" not in evaluate(*lineage()).score.values
