@@ -1,7 +1,7 @@
 r"""Sums of rows over weighted members, block by block, in any process: nothing is held but sums.
 
 A score needs, for every draw, sum_m w_m row(m), w_m how often the draw counts member m. A block of
-members is read, turned into rows in small parts, and multiplied with its columns of the weights;
+members is read in small parts, turned into rows, and multiplied with its columns of the weights;
 the partial sums of blocks are added in the order of the members, whoever made them and whenever.
 So the result has the same bits for any number of workers, and the memory is that of
 
@@ -28,9 +28,10 @@ from pushforward.members import Members
 from pushforward.progress import Advance, bar
 from pushforward.scores import SampleScore, Score, Statistic
 from pushforward.solvers import Grid
-from pushforward.yardstick import BLOCK, Yardstick, check
+from pushforward.yardstick import Yardstick, check
 
 MEMBERS = 512  # of a block
+PART = 2**18  # numbers of members whose rows are made at once: what stays in a core's cache
 AHEAD = 64  # blocks of Dask that may be under way or waiting to be added
 
 Key = tuple[str, int | None]  # a statistic or sample score, a variable; None: all of them together
@@ -137,20 +138,19 @@ def add(
     """One block: which draws count any of its members, their sums, and its members' features."""
     used = (weights > 0).any(1)
     weights = weights[used].double()
-    totals: dict[Key, Tensor] = {}
+    rows: dict[Key, list[Tensor]] = {}
     kept: dict[Key, list[Tensor]] = {}
-    size = max(1, BLOCK // (recipe.grid.size * len(recipe.sticks)))
+    size = max(1, PART // (recipe.grid.size * len(recipe.sticks)))
     with one_thread():
         for start, part in members.blocks(size):
             fields = part.read(0, part.count)
             for v in range(fields.shape[1]):
                 check(fields[:, v], recipe.grid, name, first + start)
-            here = weights[:, start : start + part.count].contiguous()
-            for key, rows in recipe.rows(fields):
-                totals[key] = totals[key] + here @ rows if key in totals else here @ rows
-            for key, values in recipe.kept(fields):
-                kept.setdefault(key, []).append(values)
-    return used, totals, {key: torch.cat(values) for key, values in kept.items()}
+            for found, values in ((rows, recipe.rows(fields)), (kept, recipe.kept(fields))):
+                for key, tensor in values:
+                    found.setdefault(key, []).append(tensor)
+        sums = {key: weights @ torch.cat(rows.pop(key)) for key in [*rows]}
+    return used, sums, {key: torch.cat(values) for key, values in kept.items()}
 
 
 def progress(told: str, total: int) -> AbstractContextManager[Advance]:
