@@ -14,6 +14,7 @@ from pushforward.draws import Draws
 from pushforward.floors import measure
 from pushforward.solvers import GaussianField, Grid
 from pushforward.solvers.diagnostics import shells
+from pushforward.suite import SUITE
 from pushforward.verdicts import titles, verdict
 
 GRID = Grid((16, 16))
@@ -37,19 +38,41 @@ def outside(scores: xr.Dataset) -> set[str]:
     return {str(name) for name in scores.score.values[~scores.inside.values]}
 
 
-def test_p_values_of_null_comparisons_are_uniform():
-    drawn: dict[str, list[float]] = {}
-    for i in range(48):
-        u = solver(range(200 * i, 200 * i + 100), seed=8)
-        found = measure(
-            {"a": u[:20]}, u[20:40], u[20:], GRID, ["u"], splits=39, bootstrap=2, seed=i
-        ).isel(ensemble=0, variable=0)
-        for name in found.score.values:
-            drawn.setdefault(str(name), []).append(found.p.sel(score=name).item())
-    for name, p in drawn.items():
-        assert stats.kstest(p, "uniform").pvalue > 1e-3, name
-        refused = sum(value <= 0.05 for value in p)
-        assert abs(refused - 2.4) < 4 * math.sqrt(48 * 0.05 * 0.95), name
+def two(members: range) -> torch.Tensor:
+    """A vorticity and a field that hangs on it, (member, 2, y, x)."""
+    w = FIELD.sample(members, GRID, seed=8)
+    v = FIELD.sample(members, GRID, seed=9)
+    return torch.stack([(3 * w).tanh(), (v + w).tanh()], 1).float()
+
+
+CLASSIFIER = tuple(score for score in SUITE if score.name == "classifier_auc")
+OTHERS = tuple(score for score in SUITE if score not in CLASSIFIER)
+
+
+@pytest.mark.parametrize(
+    ("variables", "suite"),
+    [(["vorticity", "v"], OTHERS), (["vorticity"], CLASSIFIER)],  # the latter takes long
+    ids=["all others", "classifier"],
+)
+def test_p_values_of_null_comparisons_are_uniform(variables, suite):
+    drawn: dict[tuple[str, str], list[float]] = {}
+    repetitions, size = 48, 20
+    for i in range(repetitions):
+        u = two(range(200 * i, 200 * i + 8 * size))[:, : len(variables)]
+        sets = {"pool": u[size : 5 * size], "training": u[5 * size :]}
+        options = {"splits": 19, "bootstrap": 1, "seed": i, "suite": suite}
+        found = measure({"a": u[:size]}, None, grid=GRID, variables=variables, **sets, **options)
+        p = found.p.where(found.floor_sd > 0).isel(ensemble=0).to_series().dropna()
+        for key, value in p.items():
+            drawn.setdefault(key, []).append(value)
+    names = {name for _, name in drawn}
+    assert {score.name for score in suite} <= names | {"mean_mode", "dealiased_tail"}
+    assert {"mmd", "riesz_mmd", "energy_distance", "memorisation"} <= names
+    for key, p in drawn.items():
+        assert len(p) == repetitions, key
+        assert stats.kstest(p, "uniform").pvalue > 1e-3, key
+        refused, expected = sum(value <= 0.05 for value in p), 0.05 * repetitions
+        assert abs(refused - expected) < 4 * math.sqrt(0.95 * expected), key
 
 
 def test_p_values_of_a_wrong_law_are_not_uniform():
