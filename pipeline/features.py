@@ -40,6 +40,7 @@ FILTERS = 8
 SPREADS = (1, 2, 4)
 SEED = 20_161_020  # of the filters, here and everywhere
 TINY = 1e-20
+PART = 2**19  # numbers worked on at once
 ROUND_OFF = 1e-10  # share of the variance
 
 
@@ -54,19 +55,8 @@ def features(
     >>> features(u, replace(Yardstick.fit(u, grid), modes=Pod.fit(u, grid))).shape
     torch.Size([40, 166])
     """
-    z = yardstick.standardise(fields)
-    c = z.new_zeros(len(z), 0) if yardstick.modes is None else yardstick.modes.whiten(fields)
-    slopes = gradients(z, yardstick.grid).flatten(2)
-    parts = [
-        _bands(z, yardstick),
-        _values(z.flatten(1)),
-        _shape(slopes, slopes.square().mean(2)).flatten(1),
-        _increments(z, yardstick),
-        c,
-        c.square(),
-        _filters(yardstick.whiten(fields).float(), yardstick.grid).double(),
-    ]
-    return torch.cat(parts, 1)
+    size = max(1, PART // yardstick.grid.size)  # filters make many copies of a member
+    return torch.cat([_features(part, yardstick) for part in fields.split(size)])
 
 
 def bands(resolved: Float[Tensor, " shell"], count: int = BANDS) -> Float[Tensor, "band shell"]:
@@ -97,6 +87,22 @@ def filters(ndim: int) -> Float[Tensor, "filter 1 ..."]:
     z = normals(SEED, Use.SCORE, range(FILTERS), [torch.arange(3**ndim)]).real
     z = z - z.mean(1, keepdim=True)
     return (z / z.norm(dim=1, keepdim=True)).view(FILTERS, 1, *[3] * ndim).float()
+
+
+def _features(fields: Tensor, yardstick: Yardstick) -> Tensor:
+    z = yardstick.standardise(fields)
+    c = z.new_zeros(len(z), 0) if yardstick.modes is None else yardstick.modes.whiten(fields)
+    slopes = gradients(z, yardstick.grid).flatten(2)
+    parts = [
+        _bands(z, yardstick),
+        _values(z.flatten(1)),
+        _shape(slopes, slopes.square().mean(2)).flatten(1),
+        _increments(z, yardstick),
+        c,
+        c.square(),
+        _filters(yardstick.whiten(fields).float(), yardstick.grid).double(),
+    ]
+    return torch.cat(parts, 1)
 
 
 def _log(x: Tensor) -> Tensor:

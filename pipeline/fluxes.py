@@ -24,6 +24,8 @@ from pushforward.scores import Score, Statistic
 from pushforward.solvers.transfer import line_flux, vorticity_fluxes
 from pushforward.yardstick import Yardstick
 
+PART = 2**19  # numbers worked on at once
+
 
 def fluxes_of(yardstick: Yardstick) -> int:
     """How many fluxes a variable has: 2, of energy and enstrophy, 1, of energy, or none.
@@ -38,10 +40,15 @@ def fluxes_of(yardstick: Yardstick) -> int:
 
 
 def _rows(fields: Tensor, yardstick: Yardstick) -> Tensor:
-    z, count = yardstick.standardise(fields), fluxes_of(yardstick)
-    if count == 2:
-        return torch.cat(vorticity_fluxes(z, yardstick.grid), -1)
-    return line_flux(z, yardstick.grid) if count else z.new_zeros(len(z), 0)
+    count, grid = fluxes_of(yardstick), yardstick.grid
+    if not count:
+        return torch.zeros(len(fields), 0, dtype=torch.float64)
+    rows = []
+    for part in fields.split(max(1, PART // grid.size)):  # several padded complex copies of each
+        z = yardstick.standardise(part)
+        both = vorticity_fluxes(z, grid) if count == 2 else [line_flux(z, grid)]
+        rows.append(torch.cat([*both], -1))
+    return torch.cat(rows)
 
 
 def _distance(a: Tensor, b: Tensor, yardstick: Yardstick, which: int) -> Tensor:
