@@ -29,7 +29,7 @@ from typing import Any
 import xarray as xr
 from torch import Tensor
 
-from pushforward.blocks import Map
+from pushforward.blocks import Map, mapping
 from pushforward.distances import PAIRS
 from pushforward.draws import Draws
 from pushforward.members import Members
@@ -44,6 +44,7 @@ from pushforward.verdicts import Drawn, table, titles
 from pushforward.yardstick import Yardstick, fitted, is_vorticity
 
 JOINT = "joint"  # the variable that stands for all of them
+ALONE = 2**24  # numbers up to which processes cost more than they save
 
 
 @dataclass(frozen=True)
@@ -128,22 +129,24 @@ def examine(
             f"expected as many reference members as an ensemble's {size}, got {len(own)}; "
             "distances fall with either number, take as many of each"
         )
-    run, workers = suitable(settings.run, [*sets.values(), everyone, own]), settings.workers
     examples = None if training is None else Members.of(training)
     sticks = yardsticks(everyone, grid, variables, examples)
     draws = settings.draws(sets, size, len(everyone))
     few = settings.draws(sets, min(size, settings.pairs), min(len(everyone), 2 * settings.pairs))
-    options = {"run": run, "workers": workers, "told": settings.told}
-    apart = None if reference is None else own
-    summed = Summed(sets, apart, everyone, draws, settings.suite, sticks, grid, **options)
-    paired = Paired(sets, own, everyone, few, sticks, **options)
-    translations = settings.translations
-    nearest = () if examples is None else paired.nearest(examples, grid, translations)
+    apart, translations = None if reference is None else own, settings.translations
     found: dict[str, dict[str, Drawn]] = {name: {} for name in variables}
     if len(variables) > 1:
         found[JOINT] = {}
-    for name, v, drawn in chain(summed.scores(), summed.samples(few), paired.scores(), nearest):
-        found[JOINT if v is None and JOINT in found else variables[v or 0]][name] = drawn
+    numbers = (len(sets) * size + len(everyone)) * grid.size * len(variables)
+    workers = settings.workers if numbers > ALONE else 1
+    with mapping(suitable(settings.run, [*sets.values(), everyone, own]), workers) as run:
+        options = {"run": run, "told": settings.told}
+        summed = Summed(sets, apart, everyone, draws, settings.suite, sticks, grid, **options)
+        paired = Paired(sets, own, everyone, few, sticks, **options)
+        nearest = () if examples is None else paired.nearest(examples, grid, translations)
+        of_sums, of_samples = summed.scores(), summed.samples(few)
+        for name, v, drawn in chain(of_sums, of_samples, paired.scores(), nearest):
+            found[JOINT if v is None and JOINT in found else variables[v or 0]][name] = drawn
     facts = {
         "members": size,
         "pool": len(everyone),

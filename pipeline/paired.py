@@ -12,7 +12,7 @@ from typing import Any
 from torch import Tensor
 
 from pushforward import nearest
-from pushforward.blocks import Map, mapping
+from pushforward.blocks import Map
 from pushforward.distances import PAIR_SCORES, median_scales, pair_values
 from pushforward.draws import Draws
 from pushforward.members import Members
@@ -34,13 +34,12 @@ class Paired:
         sticks: Sequence[Yardstick],
         *,
         run: Map = map,
-        workers: int = 1,
         told: str = "",
     ) -> None:
         self.size, self.draws, self.sticks = draws.reference.shape[1], draws, sticks
         self.ensembles = {name: members[: self.size] for name, members in ensembles.items()}
         self.reference, self.pool = reference[: self.size], pool[: draws.splits[0].shape[1]]
-        self.run, self.workers, self.told = run, workers, told
+        self.run, self.told = run, told
 
     def scores(self) -> Iterator[Judged]:
         """MMDs and energy distances."""
@@ -73,11 +72,9 @@ class Paired:
     def _mapped(self, function: Callable[..., Any], rows: list[Any], what: str) -> list[Any]:
         """The function of every row, through the map, with progress in members."""
         found, told = [], f"{self.told}, {what}" if self.told else ""
-        with (
-            progress(told, sum(len(row[0]) for row in rows)) as advance,
-            mapping(self.run, min(self.workers, len(rows))) as mapped,
-        ):
-            for row, result in zip(rows, mapped(function, *zip(*rows, strict=True)), strict=True):
+        with progress(told, sum(len(row[0]) for row in rows)) as advance:
+            results = self.run(function, *zip(*rows, strict=True))
+            for row, result in zip(rows, results, strict=True):
                 found.append(result)
                 advance(len(row[0]))
         return found

@@ -61,8 +61,9 @@ def _row(cell: xr.Dataset, name: str, label: str, variable: str, splits: int) ->
     marks = {}
     for ensemble in map(str, cell.ensemble.values):
         value = cell.value.sel(ensemble=ensemble).item()
-        share = limit / value if name in SMALL_IS_BAD else value / limit
-        marks[ensemble] = share if limit > 0 else math.nan
+        share = _share(limit, value) if name in SMALL_IS_BAD else _share(value, limit)
+        if not math.isnan(share):
+            marks[ensemble] = share
     small = f"<small>{variable}</small>" if variable else ""
     mean = "about 0" if name in SIGNED else _number(first.floor_mean.item())
     return [
@@ -74,6 +75,17 @@ def _row(cell: xr.Dataset, name: str, label: str, variable: str, splits: int) ->
         f"{mean}<small>{_number(limit)}</small>",
         f'<td class="aside">{strip(marks)}</td>',
     ]
+
+
+def _share(value: float, limit: float) -> float:
+    """A value over its limit; of a limit that is not above 0, which side of it the value is on.
+
+    >>> _share(1.0, 2.0), _share(0.0, 0.0), _share(0.1, 0.0)
+    (0.5, 0.0, inf)
+    """
+    if limit > 0:
+        return value / limit
+    return math.nan if math.isnan(value) else math.inf if value > limit else 0.0
 
 
 def _cell(cell: xr.Dataset, name: str, splits: int) -> str:
@@ -142,7 +154,10 @@ def strip(marks: dict[str, float], limits: tuple[float, float] = (0.1, 40.0)) ->
         if name in marks:
             x = at(max(marks[name], low)) - (4 if name == "gaussian" else 0)
             parts.append(shape.format(x))
-    words = ", ".join(f"{name} {value:.2g}" for name, value in marks.items())
+    words = ", ".join(
+        f"{name} {value:.2g}" if math.isfinite(value) else f"{name} far beyond"
+        for name, value in marks.items()
+    )
     return (
         f'<svg class="strip" viewBox="0 0 160 24" role="img" aria-label="{words} of the limit">'
         + "".join(parts)

@@ -108,9 +108,9 @@ class Score:
 class SampleScore:
     """A function of features (member, d), float32, and of how often every member is drawn.
 
-    `features` makes them from members (member, *grid) of one variable, block by block; it must be
-    a function of a module, since it travels between processes, and gives None for a variable that
-    has none. Where there are several variables, all of their features side by side make the score
+    `features` makes them from members (member, *grid) of one variable, block by block, and gives
+    None for a variable that has none. Both functions travel between processes, so they must be of
+    a module. Where there are several variables, all of their features side by side make the score
     of all together. With `joint` there is only that one, and `features` sees members (member,
     variable, *grid) and a tuple of their yardsticks, even of a single variable. `of` gets the
     features of all members that take part and the weights (draw, member) of either side, whole

@@ -6,7 +6,7 @@ members count there, for the splits as for the reference's own draws.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -40,10 +40,9 @@ class Summed:
         grid: Grid,
         *,
         run: Map = map,
-        workers: int = 1,
         told: str = "",
     ) -> None:
-        self.draws, self.suite, self.sticks = draws, suite, sticks
+        self.draws, self.suite, self.sticks, self.run = draws, suite, sticks, run
         self.count = len(draws.splits[0])
         weights = list(draws.splits)
         if reference is None:
@@ -54,7 +53,7 @@ class Summed:
             sets.append(("the reference", reference, draws.reference))
         sets.append(("the pool", pool, torch.cat(weights)))
         recipe = Recipe.of(suite, sticks, grid)
-        *found, self.pool = gather(sets, recipe, run=run, workers=workers, told=told)
+        *found, self.pool = gather(sets, recipe, run=run, told=told)
         self.ensembles = dict(zip(ensembles, found, strict=False))
         self.reference = self._last(draws.reference.shape[1]) if reference is None else found[-1]
 
@@ -80,6 +79,7 @@ class Summed:
 
     def samples(self, few: Draws) -> Iterator[Judged]:
         """Every score of samples; `few` are the draws of those that are limited."""
+        calls, places = [], []
         for score in self.suite:
             if not isinstance(score, SampleScore):
                 continue
@@ -89,13 +89,17 @@ class Summed:
                     self._features(sums, score.name, v)
                     for sums in (self.pool, self.reference, *self.ensembles.values())
                 )
-                with one_thread():
-                    null = _of(score, pool, *draws.splits)
-                    values = [
-                        _of(score, torch.cat([_few(x, a), _few(reference, a)]), *draws.pair(name))
-                        for x, (name, a) in zip(own, draws.ensembles.items(), strict=True)
-                    ]
-                yield score.name, v, Drawn(null, values)
+                calls.append((score.of, _few(pool, draws.splits[0]), *draws.splits))
+                for x, (name, a) in zip(own, draws.ensembles.items(), strict=True):
+                    both = torch.cat([_few(x, a), _few(reference, a)])
+                    calls.append((score.of, both, *draws.pair(name)))
+                places.append((score.name, v))
+        if not calls:
+            return
+        found = iter(self.run(sample_values, *zip(*calls, strict=True)))
+        for name, v in places:
+            null = next(found)
+            yield name, v, Drawn(null, [next(found) for _ in self.ensembles])
 
     def _variables(self, score: SampleScore) -> list[int | None]:
         """The variables that have features, and all together where there are several."""
@@ -108,9 +112,14 @@ class Summed:
         return torch.cat([x for key, x in sums.features.items() if key[0] == name], 1)
 
 
+def sample_values(
+    of: Callable[[Tensor, Tensor, Tensor], Tensor], features: Tensor, a: Tensor, b: Tensor
+) -> Tensor:
+    """A sample score of features (member, d) on draws (draw, member), on one thread."""
+    with one_thread():
+        return of(features, a.double(), b.double()).double()
+
+
 def _few(features: Tensor, weights: Tensor) -> Tensor:
+    """The features of the first members, as many as have weights."""
     return features[: weights.shape[1]]
-
-
-def _of(score: SampleScore, features: Tensor, a: Tensor, b: Tensor) -> Tensor:
-    return score.of(_few(features, a), a.double(), b.double()).double()

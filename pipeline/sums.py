@@ -23,7 +23,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pushforward.blocks import Map, mapping, one_thread
+from pushforward.blocks import Map, one_thread
 from pushforward.members import Members
 from pushforward.progress import Advance, bar
 from pushforward.scores import SampleScore, Score, Statistic
@@ -91,7 +91,6 @@ def gather(
     recipe: Recipe,
     *,
     run: Map = map,
-    workers: int = 1,
     told: str = "",
 ) -> list[Sums]:
     """Sums over the members of each set, (name, members, weights (draw, member)).
@@ -113,11 +112,8 @@ def gather(
     owners = [i for i, (_, members, _) in enumerate(sets) for _ in members.blocks(MEMBERS)]
     rows: list[dict[Key, Tensor]] = [{} for _ in sets]
     kept: list[dict[Key, list[Tensor]]] = [{} for _ in sets]
-    with (
-        progress(told, sum(len(members) for _, members, _ in sets)) as advance,
-        mapping(run, min(workers, len(blocks))) as mapped,
-    ):
-        parts = mapped(add, *zip(*blocks, strict=True), [recipe] * len(blocks))
+    with progress(told, sum(len(members) for _, members, _ in sets)) as advance:
+        parts = run(add, *zip(*blocks, strict=True), [recipe] * len(blocks))
         for owner, block, (used, sums, features) in zip(owners, blocks, parts, strict=True):
             for key, part in sums.items():
                 if key not in rows[owner]:

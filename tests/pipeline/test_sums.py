@@ -65,7 +65,8 @@ def test_the_order_of_blocks_changes_no_bit(run):
     xr.testing.assert_identical(once, other)
 
 
-def test_the_number_of_workers_changes_no_bit():
+def test_the_number_of_workers_changes_no_bit(monkeypatch):
+    monkeypatch.setattr(floors, "ALONE", 0)
     u, training = members(range(90)), members(range(200, 220))
     once, other = (
         measure({"a": u[:20]}, None, u[20:], GRID, ["u", "v"], training=training, workers=n, **FEW)
