@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pushforward.archive import Archive
     from pushforward.certificate import Certificate
+    from pushforward.claims import across_seeds
     from pushforward.comparison import compare
     from pushforward.evaluation import evaluate
     from pushforward.forecast import verify_forecast
@@ -34,6 +35,7 @@ __all__ = [
     "Simulation",
     "Study",
     "Training",
+    "across_seeds",
     "certify",
     "compare",
     "evaluate",
@@ -51,6 +53,7 @@ _ROOMS = {
     "Simulation": "spec",
     "Study": "study",
     "Training": "spec",
+    "across_seeds": "claims",
     "certify": "pilot",
     "compare": "comparison",
     "evaluate": "evaluation",
