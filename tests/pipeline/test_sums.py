@@ -24,7 +24,7 @@ from pushforward.sums import Recipe, gather, over_dask
 
 GRID = Grid((12, 12))
 FIELD = GaussianField.matern(4.0, 0.4, deviation=1.0)
-FEW = {"splits": 12, "bootstrap": 6}
+FEW: dict[str, Any] = {"splits": 12, "bootstrap": 6}
 
 
 def members(numbers: range, seed: int = 0) -> torch.Tensor:
@@ -189,7 +189,7 @@ def test_scores_of_samples_and_of_all_variables_land_where_they_belong():
     sticks = yardsticks(Members.of(u[60:]), GRID, ["u", "v"])
     x = both_means(u, sticks)
     apart = x[:30].mean(0) - x[30:60].mean(0)
-    close = {"rel": 1e-5, "abs": 1e-7}
+    close: dict[str, Any] = {"rel": 1e-5, "abs": 1e-7}
     assert value.sel(score="means", variable="u").item() == pytest.approx(
         abs(apart[0].item()), **close
     )
