@@ -33,6 +33,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import cast
 
 import torch
 from jaxtyping import Float
@@ -180,7 +181,7 @@ def _flow(problem: Problem, grid: Grid, start: Tensor, duration: float) -> Tenso
     with warnings.catch_warnings():  # rough frames are scored elsewhere
         warnings.simplefilter("ignore", ResolutionWarning)
         return integrate(
-            problem.equation,
+            cast(Equation, problem.equation),  # `flows` has seen to it
             grid,
             start,
             times=(duration,),
