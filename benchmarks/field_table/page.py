@@ -28,6 +28,7 @@ OWN = {
     "gradient_w1": "gradient W1",
     "mmd": "MMD² (whitened)",
     "energy_distance": "energy distance",
+    "classifier_auc": "classifier AUC",
 }
 
 
