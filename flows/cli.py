@@ -225,7 +225,7 @@ def _verbs(study: Study, root: str, workers: int, stages: Sequence[str]) -> None
     archive = verbs.Archive(root)
     for stage in stages:
         spec = getattr(study, SPECS[stage])
-        options = {"workers": workers} if stage in ("simulate", "generate") else {}
+        options = {"workers": workers} if stage != "train" else {}
         getattr(verbs, stage)(spec, archive, **options)
     if stages[-1] == "evaluate":
         from pushforward.report import report as write

@@ -65,14 +65,18 @@ def generate(generation: Generation, root: str = "runs", workers: int = 1) -> st
 
 @flow(flow_run_name="{evaluation.name}", persist_result=False)
 def evaluate(
-    evaluation: Evaluation, root: str = "runs", title: str = "", description: str = ""
+    evaluation: Evaluation,
+    root: str = "runs",
+    title: str = "",
+    description: str = "",
+    workers: int = 1,
 ) -> str:
     """Scores the ensemble and writes the report, under a title; leaves both as artifacts.
 
     >>> evaluate.name, list(evaluate.parameters.properties)
-    ('evaluate', ['evaluation', 'root', 'title', 'description'])
+    ('evaluate', ['evaluation', 'root', 'title', 'description', 'workers'])
     """
-    table = _score(evaluation, root)
+    table = _score(evaluation, root, workers)
     page = _report(evaluation, root, title, description)
     ensemble = evaluation.generation.name
     create_table_artifact(
@@ -93,8 +97,8 @@ def _train(training: Training, root: str) -> str:
 
 
 @task(name="score", task_run_name="{evaluation.name}", cache_policy=NO_CACHE, persist_result=False)
-def _score(evaluation: Evaluation, root: str) -> list[dict[str, str]]:
-    return rows(scoring.evaluate(evaluation, Archive(root)))
+def _score(evaluation: Evaluation, root: str, workers: int) -> list[dict[str, str]]:
+    return rows(scoring.evaluate(evaluation, Archive(root), workers=workers))
 
 
 @task(

@@ -24,7 +24,7 @@ def run(study: Study, root: str = "runs", workers: int = 1) -> str:
     simulate(study.simulation, root, workers)
     train(study.training, root)
     generate(study.generation, root, workers)
-    return evaluate(study.evaluation, root, study.title, study.description)
+    return evaluate(study.evaluation, root, study.title, study.description, workers)
 
 
 def run_stages(study: Study, root: str, workers: int, stages: Sequence[str]) -> str:
@@ -37,4 +37,4 @@ def run_stages(study: Study, root: str, workers: int, stages: Sequence[str]) -> 
         return train(study.training, root)
     if stages[0] == "generate":
         return generate(study.generation, root, workers)
-    return evaluate(study.evaluation, root, study.title, study.description)
+    return evaluate(study.evaluation, root, study.title, study.description, workers)

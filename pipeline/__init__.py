@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pushforward.archive import Archive
     from pushforward.certificate import Certificate
+    from pushforward.claims import across_seeds
     from pushforward.comparison import compare
     from pushforward.evaluation import evaluate
+    from pushforward.forecast import verify_forecast
     from pushforward.generation import generate
     from pushforward.pilot import certify
     from pushforward.simulation import simulate
@@ -33,12 +35,14 @@ __all__ = [
     "Simulation",
     "Study",
     "Training",
+    "across_seeds",
     "certify",
     "compare",
     "evaluate",
     "generate",
     "simulate",
     "train",
+    "verify_forecast",
 ]
 
 _ROOMS = {
@@ -49,12 +53,14 @@ _ROOMS = {
     "Simulation": "spec",
     "Study": "study",
     "Training": "spec",
+    "across_seeds": "claims",
     "certify": "pilot",
     "compare": "comparison",
     "evaluate": "evaluation",
     "generate": "generation",
     "simulate": "simulation",
     "train": "training",
+    "verify_forecast": "forecast",
 }
 
 

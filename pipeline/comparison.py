@@ -3,7 +3,8 @@
 What an ensemble is: an array with a dimension `member`, maybe `time`, and those of a grid, which
 the coordinates or the caller describe: periodic, unless an attribute `boundary` says otherwise.
 Ensembles of different resolution are the same kind of functions at other points: all are
-restricted, mode by mode, to the coarsest grid.
+restricted, mode by mode, to the coarsest grid. Arrays that are read lazily, from a disk or by
+Dask, stay so: a block of members is read when it is scored.
 """
 
 from __future__ import annotations
@@ -12,12 +13,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import cast
 
-import numpy as np
-import torch
 import xarray as xr
-from torch import Tensor
 
+from pushforward.distances import PAIRS
 from pushforward.floors import measure
+from pushforward.members import Members
 from pushforward.solvers import Grid
 from pushforward.solvers.grid import Boundary
 
@@ -34,16 +34,22 @@ def compare(
     splits: int = 200,
     bootstrap: int = 200,
     seed: int = 0,
+    pairs: int = PAIRS,
+    workers: int = 1,
 ) -> xr.Dataset:
     """Scores ensemble a against b, with floors from solver members: a Dataset (variable, score).
 
-    Dimensions are `member`, maybe `time`, and the grid's. `reference` holds at least as many
-    members as a and b together, none of them in a. `grid` is the box of a when its coordinates
-    do not say it; different resolutions of one box are compared on the coarsest. `training` adds
-    the memorisation ratio.
+    Dimensions are `member`, maybe `time`, and the grid's; a and b hold as many members each.
+    `reference` holds at least as many members as a and b together, none of them in a. `grid` is
+    the box of a when its coordinates do not say it; different resolutions of one box are compared
+    on the coarsest. `training` adds the memorisation ratio and the scores of proper orthogonal
+    modes, which are fitted to it. Scores of pairs of members compare at most `pairs` of a side.
+    `workers` > 1 uses as many processes, and Dask-backed arrays the cluster of a Dask client that
+    is active: neither changes the result.
 
     Raises ValueError when the arrays do not fit together.
 
+    >>> import numpy as np
     >>> normal = np.random.default_rng(0).normal(size=(64, 8, 8))
     >>> u = xr.DataArray(normal, dims=("member", "y", "x"))
     >>> scores = compare(u[:16], u[16:32], reference=u[32:], splits=50)
@@ -56,21 +62,25 @@ def compare(
     sets = _alike(given, [variable] if isinstance(variable, str) else variable)
     grids = {key: grid_of(next(iter(fields.values())), grid) for key, fields in sets.items()}
     target = common(*grids.values())
-    tensors = {
-        key: grids[key].resample(torch.stack([tensor(x) for x in fields.values()], 1), target)
+    members = {
+        key: Members.labelled(list(fields.values()), grids[key], target)
         for key, fields in sets.items()
     }
+    total = sum(map(len, members.values()))
     return measure(
-        {"a": tensors["a"]},
-        tensors["b"],
-        tensors["reference"],
+        {"a": members["a"]},
+        members["b"],
+        members["reference"],
         target,
         list(sets["a"]),
-        training=tensors.get("training"),
+        training=members.get("training"),
         translations=translations,
         splits=splits,
         bootstrap=bootstrap,
         seed=seed,
+        pairs=pairs,
+        workers=workers,
+        told="compare" if total > 4 * PAIRS else "",  # what takes a second needs no bar
     ).isel(ensemble=0, drop=True)
 
 
@@ -93,6 +103,7 @@ def grid_of(fields: xr.DataArray, grid: Grid | None = None) -> Grid:
 
     Its boundary is the attribute of that name, of the coordinates or of the array.
 
+    >>> import numpy as np
     >>> points = {"x": [0.0, 0.25, 0.5, 0.75]}
     >>> grid_of(xr.DataArray(np.zeros((2, 4)), dims=("member", "x"), coords=points)).extent
     (1.0,)
@@ -110,13 +121,6 @@ def grid_of(fields: xr.DataArray, grid: Grid | None = None) -> Grid:
     # rounded: coordinates stored in single precision must not make two boxes of one
     extent = tuple(float(f"{(x[1] - x[0]) * len(x):.6g}") for x in points)
     return Grid(shape, extent, boundary)
-
-
-def tensor(fields: xr.DataArray) -> Tensor:
-    """The values of (member, *grid) fields as a tensor of their own."""
-    dims = [dim for dim in fields.dims if dim != "member"]
-    values = np.asarray(fields.transpose("member", *dims).values)
-    return torch.from_numpy(np.array(values, dtype=values.dtype.newbyteorder("=")))
 
 
 def _alike(

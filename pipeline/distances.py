@@ -1,4 +1,4 @@
-r"""Scores of pairs of members: MMD, energy distance, and the nearest training member.
+r"""Scores of pairs of members: MMD and energy distances.
 
 For a kernel k the unbiased estimate (a U-statistic) of the squared distance between two laws is
 
@@ -8,41 +8,96 @@ which has mean 0 when the laws are the same: it can be negative, and only its di
 the null says anything. Here d^2 is a mean square over the points and the variables:
 
     energy_distance  k = -d, d between standardised fields; in units of sigma
+    riesz_mmd        k = -d, d between spectrally whitened fields (`Yardstick.whiten`: every
+                     resolved shell counts the same): no bandwidth to choose
     mmd              k = mean over s in {1/4, 1/2, 1, 2, 4} of exp(-d^2 / (2 s^2 m^2)), Gaussian
-                     kernels on spectrally whitened fields (`Yardstick.whiten`: every resolved
-                     shell counts the same), m^2 the median d^2 of the solver's own pairs. The
-                     value is MMD^2. The narrow kernels matter: in many dimensions all d^2 lie
-                     near m^2, and only a kernel that is curved there sees more than mean and size.
+                     kernels on the same whitened fields, m^2 the median d^2 of the solver's own
+                     pairs. The narrow kernels matter: in many dimensions all d^2 lie near m^2, and
+                     only a kernel that is curved there sees more than mean and size.
 
-Both are sums over pairs, so they add over blocks of members too: the row of a member holds its
-kernel with every other. Weights count how often a member is drawn; a member is never paired
-with itself, which keeps a bootstrap centred.
-
-`nearest` gives every member its distance to the nearest training member; on translation-invariant
-data, over all shifts of the periodic grid, through the cross-correlation, one inverse FFT a pair.
-A coarse grid, which holds the energetic scales, proposes candidates and the full grid decides.
-Memorisation is its mean over generated members over its mean over solver members that were not
-trained on: 1 for fresh members, near 0 for copies, whatever their shift.
+The values of the last two are squared distances. Pairs grow with the square of the members, so
+at most `PAIRS` members of a side are paired, and twice as many of the pool; their distances are
+taken between blocks of members, and only the matrix of one group is held. Weights count how often
+a member is drawn; a member is never paired with itself, which keeps a bootstrap centred.
 
     Gretton et al., JMLR 13 (2012), jmlr.org/papers/v13/gretton12a.html
     Szekely, Rizzo, J. Stat. Plan. Inference 143 (2013), doi:10.1016/j.jspi.2013.03.018
+    Hertrich et al. (Riesz kernels), arXiv:2305.11463
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
-from itertools import product
+from collections.abc import Callable, Sequence
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from pushforward.solvers import Grid
+from pushforward.blocks import one_thread
+from pushforward.members import Members
 from pushforward.yardstick import BLOCK, Yardstick, blocks
 
+PAIRS = 1024  # members of a side
 WIDTHS = (0.25, 0.5, 1.0, 2.0, 4.0)
-COARSE = {1: 64, 2: 16, 3: 8}  # points an axis on which candidates are looked for
-CANDIDATES = 8
+HELD = 2**24  # numbers of a block whose distances are taken
+MEDIAN = 256  # members whose distances make the bandwidth
+PAIR_SCORES = {
+    "mmd": ("MMD² (unbiased)", ""),
+    "riesz_mmd": ("MMD², Riesz kernel (unbiased)", ""),
+    "energy_distance": ("Energy distance (unbiased)", "σ"),
+}
+
+
+def pair_values(
+    members: Members,
+    a: Float[Tensor, "draw member"],
+    b: Float[Tensor, "draw member"],
+    sticks: Sequence[Yardstick],
+    scales: Sequence[float],
+) -> dict[tuple[str, int | None], Tensor]:
+    """The scores of pairs of members counted by a and by b: (draw,) by name and variable.
+
+    The number of the variable is None for all together, where there are several; each then weighs
+    the same. `scales` are the bandwidths of `median_scales`.
+
+    >>> from pushforward.solvers import Grid
+    >>> u = torch.randn(6, 1, 8, 8)
+    >>> stick = Yardstick.fit(u[:, 0], Grid((8, 8)))
+    >>> a = torch.tensor([[1.0, 1, 1, 0, 0, 0]])
+    >>> found = pair_values(Members.of(u), a, a.flip(1), [stick], [1.0])
+    >>> sorted(found)
+    [('energy_distance', 0), ('mmd', 0), ('riesz_mmd', 0)]
+    """
+    found: dict[tuple[str, int | None], Tensor] = {}
+    totals: list[Tensor] = []
+
+    def judge(squared: Sequence[Tensor], v: int | None, scale: float) -> None:
+        plain, white = squared
+        found["energy_distance", v] = u_statistic(-plain.sqrt(), a, b)
+        found["riesz_mmd", v] = u_statistic(-white.sqrt(), a, b)
+        found["mmd", v] = u_statistic(gaussian_kernel(white, scale), a, b)
+
+    with one_thread():
+        for v, stick in enumerate(sticks):
+            squared = [_of_blocks(members, feature, v) for feature in _features(stick)]
+            judge(squared, v, scales[v])
+            if len(sticks) > 1:
+                totals = [s + t for s, t in zip(squared, totals, strict=True)] if v else squared
+        if len(sticks) > 1:
+            judge([t / len(sticks) for t in totals], None, scales[-1])
+    return found
+
+
+def median_scales(pool: Members, sticks: Sequence[Yardstick]) -> list[float]:
+    """The median d^2 of whitened pairs among the first 256 solver members, by variable.
+
+    Where there are several variables the last number is that of all together.
+    """
+    few = pool[:MEDIAN]
+    squared = [_of_blocks(few, _features(stick)[1], v) for v, stick in enumerate(sticks)]
+    if len(sticks) > 1:
+        squared.append(torch.stack(squared).mean(0))
+    return [median(d2) for d2 in squared]
 
 
 def squared_distances(fields: Float[Tensor, "member ..."]) -> Float[Tensor, "member member"]:
@@ -52,23 +107,7 @@ def squared_distances(fields: Float[Tensor, "member ..."]) -> Float[Tensor, "mem
     tensor([[0., 5.],
             [5., 0.]], dtype=torch.float64)
     """
-    x = fields.flatten(1)
-    gram = torch.zeros(len(x), len(x), dtype=torch.float64)
-    for part in x.split(max(1, BLOCK // len(x)), dim=1):
-        gram += part.double() @ part.double().T
-    norm = gram.diagonal()
-    d2 = (norm[:, None] + norm[None, :] - 2 * gram).clamp_min(0) / x.shape[1]
-    return d2.fill_diagonal_(0)
-
-
-def whitened(fields: Tensor, yardstick: Yardstick) -> Float[Tensor, "member ..."]:
-    """The spectrally whitened members, float32, block by block."""
-    return torch.cat([yardstick.whiten(block).float() for block in blocks(fields)])
-
-
-def standardised(fields: Tensor, yardstick: Yardstick) -> Float[Tensor, "member ..."]:
-    """The standardised members, float32, block by block."""
-    return torch.cat([yardstick.standardise(block).float() for block in blocks(fields)])
+    return _squared(gram(fields, fields), fields[0].numel())
 
 
 def gaussian_kernel(d2: Tensor, scale: float) -> Float[Tensor, "member member"]:
@@ -77,7 +116,10 @@ def gaussian_kernel(d2: Tensor, scale: float) -> Float[Tensor, "member member"]:
     >>> gaussian_kernel(torch.zeros(1), 1.0)
     tensor([1.])
     """
-    return torch.stack([torch.exp(-d2 / (2 * width**2 * scale)) for width in WIDTHS]).mean(0)
+    kernel = torch.zeros_like(d2)
+    for width in WIDTHS:
+        kernel += torch.exp(d2 / (-2 * width**2 * scale))
+    return kernel / len(WIDTHS)
 
 
 def median(d2: Float[Tensor, "member member"]) -> float:
@@ -121,58 +163,47 @@ def u_statistic(
     return means[0] + means[1] - 2 * between
 
 
-def nearest(
-    fields: Float[Tensor, "member variable ..."],
-    training: Float[Tensor, "example variable ..."],
-    grid: Grid,
-    translations: bool = True,
-) -> Float[Tensor, " member"]:
-    """Every member's root mean square distance to the nearest training member, float64.
+def gram(a: Float[Tensor, "member ..."], b: Float[Tensor, "other ..."]) -> Tensor:
+    """All inner products (member, other), float64, in the memory of a few columns.
 
-    With `translations` any periodic shift of a training member counts as that member; between
-    walls there are none.
-
-    >>> u = torch.randn(4, 1, 16, 16)
-    >>> nearest(u[:2].roll(5, -1), u, Grid((16, 16))).max().item() < 1e-3
-    True
+    >>> gram(torch.ones(1, 3), torch.tensor([[1.0, 2.0, 3.0]])).item()
+    6.0
     """
-    own, theirs = (x.double().square().flatten(1).sum(1) for x in (fields, training))
-    if translations and grid.periodic:
-        best = _best_shift(fields, training, grid, own, theirs)
-    else:
-        d2 = own[:, None] + theirs[None, :] - 2 * _gram(fields, training)
-        best = d2.amin(1)
-    return (best.clamp_min(0) / fields[0].numel()).sqrt()
-
-
-def _gram(a: Tensor, b: Tensor) -> Tensor:
     x, y = a.flatten(1), b.flatten(1)
     out = torch.zeros(len(x), len(y), dtype=torch.float64)
     step = max(1, BLOCK // max(len(x), len(y)))
     for part, other in zip(x.split(step, 1), y.split(step, 1), strict=True):
-        out += part.double() @ other.double().T
+        out.addmm_(part.double(), other.double().T)
     return out
 
 
-def _best_shift(
-    fields: Tensor, training: Tensor, grid: Grid, own: Tensor, theirs: Tensor
-) -> Tensor:
-    """The smallest |u|^2 + |v|^2 - 2 max_shift <u, v shifted>, over training members v."""
-    coarse = replace(grid, shape=tuple(min(n, COARSE[grid.ndim]) for n in grid.shape))
-    u, v = (coarse.fft(grid.resample(x.float(), coarse)) for x in (fields, training))
-    pairs = max(1, BLOCK // (u[0].numel() + coarse.size))
-    rows, columns = max(1, pairs // len(v)), min(len(v), pairs)
-    near = torch.empty(len(u), len(v))
-    for i, j in product(range(0, len(u), rows), range(0, len(v), columns)):
-        cross = (u[i : i + rows, None].conj() * v[None, j : j + columns]).sum(2)
-        near[i : i + rows, j : j + columns] = coarse.ifft(cross).flatten(2).amax(2)
-    d2 = own[:, None] + theirs[None, :] - 2 * grid.size * near.double()
-    chosen = d2.topk(min(CANDIDATES, len(v)), dim=1, largest=False).indices
-    best = torch.empty_like(own)
-    step = max(1, BLOCK // (fields[0].numel() * chosen.shape[1] * 2))
-    for i in range(0, len(fields), step):
-        at = chosen[i : i + step]
-        u_hat, v_hat = (grid.fft(x.double()) for x in (fields[i : i + step], training[at]))
-        lag = grid.ifft((u_hat[:, None].conj() * v_hat).sum(2)).flatten(2).amax(2)
-        best[i : i + step] = (own[i : i + step, None] + theirs[at] - 2 * grid.size * lag).amin(1)
-    return best
+def _features(stick: Yardstick) -> tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]:
+    return stick.standardise, stick.whiten
+
+
+def _of_blocks(members: Members, feature: Callable[[Tensor], Tensor], variable: int) -> Tensor:
+    """The squared distances of all members from blocks of them, of which two are held."""
+    number = members.read(0, 1)[0].numel()
+    size = max(1, HELD // number)
+
+    def features(part: Members) -> Tensor:
+        fields = part.read(0, part.count)[:, variable]
+        return torch.cat([feature(block).float() for block in blocks(fields)])
+
+    inner = torch.empty(len(members), len(members), dtype=torch.float64)
+    points = 1
+    for i, rows in members.blocks(size):
+        x = features(rows)
+        points = x[0].numel()
+        for j, columns in members[i:].blocks(size):
+            y = x if j == 0 else features(columns)
+            product = gram(x, y)
+            inner[i : i + len(x), i + j : i + j + len(y)] = product
+            inner[i + j : i + j + len(y), i : i + len(x)] = product.T
+    return _squared(inner, points)
+
+
+def _squared(inner: Tensor, points: int) -> Tensor:
+    norm = inner.diagonal()
+    d2 = (norm[:, None] + norm[None, :] - 2 * inner).clamp_min(0) / points
+    return d2.fill_diagonal_(0)

@@ -1,13 +1,14 @@
 """Who stands on either side: null splits and bootstrap resamples as weights over members.
 
 A statistic that adds needs from a split or a resample only how often each member counts. A draw is
-therefore a vector of whole numbers over one list of members, and hundreds of them are a matrix,
-whose product with the members' rows holds all sums at once.
+therefore a vector of small whole numbers over the members of a set, and hundreds of them are a
+matrix, whose product with the members' rows holds all sums at once. A set has its own draws: they
+take a byte a draw and member, which is less than a field.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,64 +18,61 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Draws:
-    """Which members stand on either side, as weights (draw, member) over one list of members.
+    """How often members count: whole numbers (draw, member), one byte each, for every set.
 
-    The list is: every ensemble, then the reference, then the pool. `splits` are null comparisons
-    within the pool; `pairs[name]` are an ensemble against the reference: the set itself first,
-    then its bootstrap resamples.
+    `splits` are the two sides of null comparisons within the pool. `ensembles` and `reference` are
+    the members of a set as they are, then their bootstrap resamples.
     """
 
     splits: tuple[Tensor, Tensor]
-    pairs: dict[str, tuple[Tensor, Tensor]]
-    pool: slice
+    ensembles: dict[str, Tensor]
+    reference: Tensor
 
     @classmethod
     def make(
         cls,
-        sizes: Mapping[str, int],
-        reference: int,
+        ensembles: Iterable[str],
+        size: int,
         pool: int,
         *,
         splits: int,
         bootstrap: int,
         seed: int,
     ) -> Draws:
-        """Draws for ensembles of the given sizes, all of them compared with the reference.
+        """Draws for ensembles of one size, each compared with a reference of the same size.
 
         Raises ValueError when the pool cannot hold two disjoint sets.
         """
-        size = max(sizes.values())
-        if pool < size + reference or min(size, reference) < 2:
+        if pool < 2 * size or size < 2:
             raise ValueError(
-                f"expected a pool of at least {size} + {reference} solver members for a floor, "
+                f"expected a pool of at least {size} + {size} solver members for a floor, "
                 f"got {pool}; score fewer members or simulate more"
             )
         rng = np.random.default_rng([seed, pool])
-        total = sum(sizes.values()) + reference + pool
-        start = total - pool
-        shuffled = rng.permuted(np.tile(np.arange(start, total), (splits, 1)), axis=1)
-        null = (
-            _count(shuffled[:, :size], total),
-            _count(shuffled[:, size:][:, :reference], total),
-        )
-        pairs, first = {}, 0
-        for name, n in sizes.items():
-            a = _resampled(rng, first, n, bootstrap, total)
-            b = _resampled(rng, start - reference, reference, bootstrap, total)
-            pairs[name], first = (a, b), first + n
-        return cls(null, pairs, slice(start, total))
+        null = np.zeros((2, splits, pool), dtype=np.uint8)
+        for i in range(splits):
+            members = rng.permutation(pool)
+            null[0, i, members[:size]] = 1
+            null[1, i, members[size : 2 * size]] = 1
+        sides = (torch.from_numpy(null[0]), torch.from_numpy(null[1]))
+        sets = {name: resampled(rng, size, bootstrap) for name in ensembles}
+        return cls(sides, sets, resampled(rng, size, bootstrap))
+
+    def pair(self, name: str) -> tuple[Tensor, Tensor]:
+        """The draws of an ensemble against the reference, over the members of both in a row.
+
+        >>> draws = Draws.make(["mine"], 2, 4, splits=1, bootstrap=3, seed=0)
+        >>> [side[0].tolist() for side in draws.pair("mine")]
+        [[1, 1, 0, 0], [0, 0, 1, 1]]
+        """
+        a, b = self.ensembles[name], self.reference
+        left = torch.cat([a, torch.zeros_like(b)], 1)
+        return left, torch.cat([torch.zeros_like(a), b], 1)
 
 
-def _count(members: np.ndarray, total: int) -> Tensor:
-    """Weights (draw, total) of draws given as member numbers (draw, size)."""
-    weights = torch.zeros(len(members), total, dtype=torch.float64)
-    at = torch.from_numpy(members)
-    return weights.scatter_add_(1, at, torch.ones(at.shape, dtype=torch.float64))
-
-
-def _resampled(
-    rng: np.random.Generator, first: int, size: int, bootstrap: int, total: int
-) -> Tensor:
-    """The set itself, then `bootstrap` draws of it with replacement."""
-    itself = np.arange(first, first + size)[None]
-    return _count(np.concatenate([itself, rng.choice(itself[0], (bootstrap, size))]), total)
+def resampled(rng: np.random.Generator, size: int, bootstrap: int) -> Tensor:
+    """Every member once, then `bootstrap` draws of as many: (1 + draw, member), one byte each."""
+    counts = np.ones((1 + bootstrap, size), dtype=np.uint8)
+    for i in range(bootstrap):
+        counts[1 + i] = np.bincount(rng.integers(size, size=size), minlength=size)
+    return torch.from_numpy(counts)

@@ -3,21 +3,23 @@ r"""The fourth verb: score an ensemble against solver members that training neve
     trained    the first `members` of the generation
     gaussian   the same members of the same surrogate with its network left out: what training with
                no steps gives, so that the difference is what training brought
-    reference  the last `members` of the simulation
+    reference  the last `members` of the simulation, which are the last of the pool
     pool       all simulated members that are neither learnt from nor held out for validation; the
                floors are splits of it (`pushforward.floors`)
 
 A generation on another grid is the same functions at other points: everything is restricted to
 the coarser of the two grids, mode by mode, and compared there. Several channels and times are
-several variables. The result, one small Dataset of scores and one of curves, is stored as JSON
-beside the other files of its name; a second run reads it.
+several variables. Members are read from the archive a block at a time, and the Gaussian ones are
+drawn when they are needed, so ensembles of any size fit. The result, one small Dataset of scores
+and one of curves, is stored as JSON beside the other files of its name; a second run reads it.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -25,20 +27,31 @@ import xarray as xr
 from torch import Tensor
 
 from pushforward.archive import Archive
-from pushforward.comparison import common, tensor
-from pushforward.floors import measure
-from pushforward.profiles import curves
+from pushforward.blocks import Map
+from pushforward.comparison import common
+from pushforward.floors import Settings, examine
+from pushforward.members import Members, tensor
+from pushforward.profiles import drawn
 from pushforward.progress import say
+from pushforward.residual import followed, residual_table, with_residual
 from pushforward.solvers import Grid
-from pushforward.spec import Evaluation, Training
+from pushforward.spec import Evaluation, Generation, Training
+
+if TYPE_CHECKING:
+    from pushforward.generative import Surrogate
 
 ENSEMBLES = ("trained", "gaussian")
 SCORES_FILE = "scores.json"
 CURVES_FILE = "curves.json"
 
 
-def evaluate(evaluation: Evaluation, archive: Archive) -> xr.Dataset:
+def evaluate(
+    evaluation: Evaluation, archive: Archive, *, map: Map = map, workers: int = 1
+) -> xr.Dataset:
     """Scores the generation: a Dataset (ensemble, variable, score) with errors and floors; stored.
+
+    `map` has the signature of the built-in; `workers` > 1 uses as many processes. Neither changes
+    a bit of the result.
 
     Raises LookupError, with what to run, when something upstream is missing.
 
@@ -56,28 +69,32 @@ def evaluate(evaluation: Evaluation, archive: Archive) -> xr.Dataset:
     generated = archive.open(generation)
     grid = common(generation.target, training.simulation.grid)
     size, seen = evaluation.members, training.members + training.held_out
-    solver = _Solver(training, simulated, grid)
-    pool = solver.members(seen, training.simulation.members)
-    trained = stacked(generated, training, range(size))
+    solver = members(simulated, training, training.simulation.grid, grid)
+    pool = solver[seen:]
     sets = {
-        "trained": generation.target.resample(trained, grid),
-        "gaussian": gaussian(evaluation, archive, range(size), grid),
+        "trained": members(generated, training, generation.target, grid)[:size],
+        "gaussian": Members(size, _Gaussian.of(generation, archive, grid)),
     }
     say(f"{evaluation.name}: scoring {size} members against {size} of {len(pool)} unseen ones")
-    options = {"bootstrap": evaluation.bootstrap, "seed": evaluation.seed}
-    variables = labels(training)
-    scores = measure(
-        sets,
-        pool[-size:],
-        pool,
-        grid,
-        variables,
-        training=solver.members(0, training.members),
-        translations=training.translations,
+    settings = Settings(
         splits=evaluation.splits,
-        **options,
+        bootstrap=evaluation.bootstrap,
+        seed=evaluation.seed,
+        pairs=evaluation.pairs,
+        translations=training.translations,
+        run=map,
+        workers=workers,
+        told="evaluate",
     )
-    lines = curves({**sets, "solver": pool[-size:]}, pool, grid, variables, **options)
+    variables, examples = labels(training), solver[: training.members]
+    found = examine(sets, None, pool, grid, variables, examples, settings)
+    scores, sums = found.scores, {**found.ensembles, "solver": found.reference}
+    if followed(training):
+        names = scores.variable.values.tolist()
+        draws = {key: getattr(settings, key) for key in ("splits", "bootstrap", "seed")}
+        other = residual_table(sets, pool, training, grid, names, **draws)
+        scores = with_residual(scores, other)
+    lines = drawn(sums, found.sticks, grid, variables)
     scores.attrs |= {"name": evaluation.name, "seconds": round(time.monotonic() - began, 2)}
     archive.create(evaluation)
     archive.write_json(evaluation, CURVES_FILE, plain(lines))
@@ -90,19 +107,12 @@ def gaussian(
     evaluation: Evaluation, archive: Archive, members: Iterable[int], grid: Grid
 ) -> Tensor:
     """Members (member, variable, *grid) of the surrogate without its network."""
-    generation, numbers = evaluation.generation, list(members)
-    surrogate = archive.surrogate(generation.training).gaussian()
-    parts = [
-        surrogate.sample(
-            numbers[i : i + generation.batch],
-            generation.target,
-            seed=generation.seed,
-            sampler=generation.sampler,
-            extend=generation.extend,
-        )
-        for i in range(0, len(numbers), generation.batch)
-    ]
-    return generation.target.resample(torch.cat(parts), grid)
+    return _Gaussian.of(evaluation.generation, archive, grid).draw(list(members))
+
+
+def members(dataset: xr.Dataset, training: Training, source: Grid, target: Grid) -> Members:
+    """The channels that the surrogate sees, of either dataset, read when they are used."""
+    return Members.labelled(_channels(dataset, training), source, target)
 
 
 def labels(training: Training) -> list[str]:
@@ -121,13 +131,8 @@ def stacked(dataset: xr.Dataset, training: Training, members: Iterable[int]) -> 
 
     A generation holds the training's times in their order, a simulation all of its own.
     """
-    times, moments = training.simulation.times, dataset["time"].values.tolist()
-    chosen = dataset.isel(member=list(members))
-    parts = [
-        tensor(chosen[channel].isel(time=moments.index(times[frame])))
-        for frame, channel in training.stack
-    ]
-    return torch.stack(parts, dim=1)
+    chosen = _channels(dataset.isel(member=list(members)), training)
+    return torch.stack([tensor(array) for array in chosen], dim=1)
 
 
 def plain(dataset: xr.Dataset) -> dict[str, Any]:
@@ -149,15 +154,42 @@ def restore(values: dict[str, Any]) -> xr.Dataset:
     return dataset
 
 
-class _Solver:
-    """The simulation's members as the surrogate sees them, on the common grid."""
+def _channels(dataset: xr.Dataset, training: Training) -> list[xr.DataArray]:
+    times, moments = training.simulation.times, dataset["time"].values.tolist()
+    return [
+        dataset[channel].isel(time=moments.index(times[frame]), drop=True)
+        for frame, channel in training.stack
+    ]
 
-    def __init__(self, training: Training, simulated: xr.Dataset, grid: Grid) -> None:
-        self.training, self.simulated, self.grid = training, simulated, grid
 
-    def members(self, first: int, last: int) -> Tensor:
-        fields = stacked(self.simulated, self.training, range(first, last))
-        return self.training.simulation.grid.resample(fields, self.grid)
+@dataclass(frozen=True, eq=False)
+class _Gaussian:
+    """A reader that draws members of a surrogate without its network, on the common grid."""
+
+    surrogate: Surrogate
+    generation: Generation
+    grid: Grid
+
+    @classmethod
+    def of(cls, generation: Generation, archive: Archive, grid: Grid) -> _Gaussian:
+        return cls(archive.surrogate(generation.training).gaussian(), generation, grid)
+
+    def __call__(self, start: int, stop: int) -> Tensor:
+        return self.draw(list(range(start, stop)))
+
+    def draw(self, numbers: list[int]) -> Tensor:
+        generation = self.generation
+        parts = [
+            self.surrogate.sample(
+                numbers[i : i + generation.batch],
+                generation.target,
+                seed=generation.seed,
+                sampler=generation.sampler,
+                extend=generation.extend,
+            )
+            for i in range(0, len(numbers), generation.batch)
+        ]
+        return generation.target.resample(torch.cat(parts), self.grid)
 
 
 def _nulls(value: Any) -> Any:

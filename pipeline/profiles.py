@@ -16,17 +16,21 @@ import torch
 import xarray as xr
 from torch import Tensor
 
-from pushforward.scores import SLOPES, SPECTRUM, VALUES, Statistic
+from pushforward.draws import resampled
+from pushforward.floors import yardsticks
+from pushforward.members import Members
+from pushforward.scores import SCORES, SLOPES, SPECTRUM, VALUES
 from pushforward.solvers import Grid
-from pushforward.yardstick import Yardstick, is_vorticity
+from pushforward.sums import Recipe, Sums, gather
+from pushforward.yardstick import Yardstick
 
 BINS = 72
 BAND = (0.025, 0.975)
 
 
 def curves(
-    ensembles: Mapping[str, Tensor],
-    pool: Tensor,
+    ensembles: Mapping[str, Tensor | Members],
+    pool: Tensor | Members,
     grid: Grid,
     variables: Sequence[str],
     *,
@@ -44,23 +48,30 @@ def curves(
     >>> curves({"solver": u}, u, Grid((8, 8)), ["u"]).spectrum.dims
     ('ensemble', 'variable', 'shell')
     """
-    parts = [
-        _curves(
-            {name: fields[:, v] for name, fields in ensembles.items()},
-            Yardstick.fit(pool[:, v], grid, energy=is_vorticity(variable, grid)),
-            bootstrap,
-            seed,
-        )
-        for v, variable in enumerate(variables)
-    ]
+    sticks = yardsticks(Members.of(pool), grid, variables)
+    sets = []
+    for name, fields in ensembles.items():
+        members = Members.of(fields)
+        rng = np.random.default_rng([seed, len(members)])
+        sets.append((name, members, resampled(rng, len(members), bootstrap)))
+    sums = gather(sets, Recipe.of(SCORES.values(), sticks, grid))
+    return drawn(dict(zip(ensembles, sums, strict=True)), sticks, grid, variables)
+
+
+def drawn(
+    ensembles: Mapping[str, Sums],
+    sticks: Sequence[Yardstick],
+    grid: Grid,
+    variables: Sequence[str],
+) -> xr.Dataset:
+    """The curves of sums of rows: of a set's own members first, then of its resamples."""
+    parts = [_curves(ensembles, stick, v) for v, stick in enumerate(sticks)]
     whole = xr.concat(parts, dim="variable").assign_coords(variable=list(variables))
     whole.attrs["boundary"] = grid.boundary  # what a shell counts: waves, or half waves
     return whole.transpose("ensemble", "variable", ...)
 
 
-def _curves(
-    ensembles: Mapping[str, Tensor], yardstick: Yardstick, bootstrap: int, seed: int
-) -> xr.Dataset:
+def _curves(ensembles: Mapping[str, Sums], yardstick: Yardstick, variable: int) -> xr.Dataset:
     """The curves of one variable."""
     shape_of = {
         "spectrum": (SPECTRUM, lambda mean: mean * yardstick.deviation**2, "shell"),
@@ -76,30 +87,15 @@ def _curves(
         "slope_unit": ((), yardstick.slope),
     }
     for name, (statistic, shape, dim) in shape_of.items():
-        bands = [
-            _band(fields, statistic, shape, yardstick, bootstrap, seed)
-            for fields in ensembles.values()
-        ]
+        bands = [_band(sums.rows[statistic.name, variable], shape) for sums in ensembles.values()]
         for suffix, values in zip(("", "_low", "_high"), zip(*bands, strict=True), strict=True):
             data[name + suffix] = (("ensemble", dim), torch.stack(values).numpy())
     return xr.Dataset(data, {"ensemble": list(ensembles)})
 
 
-def _band(
-    fields: Tensor,
-    statistic: Statistic,
-    shape: Callable[[Tensor], Tensor],
-    yardstick: Yardstick,
-    bootstrap: int,
-    seed: int,
-) -> tuple[Tensor, Tensor, Tensor]:
+def _band(sums: Tensor, shape: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor, Tensor]:
     """A curve of the members' mean row, and its band."""
-    rows = statistic.rows(fields, yardstick)
-    drawn = np.random.default_rng([seed, len(rows)]).multinomial(
-        len(rows), np.full(len(rows), 1 / len(rows)), size=bootstrap
-    )
-    weights = torch.cat([torch.ones(1, len(rows)), torch.from_numpy(drawn)]).double()
-    lines = shape((weights @ rows / len(rows))[:, 1:])
+    lines = shape(sums[:, 1:] / sums[:, :1])
     low, high = torch.quantile(lines[1:], torch.tensor(BAND, dtype=lines.dtype), dim=0)
     return lines[0], low, high
 

@@ -13,7 +13,7 @@ import xarray as xr
 
 from pushforward import page
 from pushforward.figures import SUPERSCRIPT
-from pushforward.floors import SIGNED, SMALL_IS_BAD
+from pushforward.verdicts import SIGNED, SMALL_IS_BAD
 
 
 def score_table(scores: xr.Dataset) -> list[str]:
@@ -41,11 +41,17 @@ def score_table(scores: xr.Dataset) -> list[str]:
         "A number with × is the value over the floor: the mean of the same score between two "
         "disjoint sets of solver members of the same size. Inside means not above the 95% "
         "quantile of that floor; p is the share of solver splits at least as far apart. ± is one "
-        "bootstrap standard error. Unbiased scores scatter around 0 and have no such ratio. The "
+        "bootstrap standard error, z the distance from the floor's mean in its standard "
+        "deviations. Unbiased scores scatter around 0 and have no ratio. The "
         "nearest-neighbour ratio is the mean distance to the nearest training member over that "
         "of unseen solver members: 1 for fresh fields, towards 0 for copies; its limit is the "
         "floor's 5% quantile, from below."
     )
+    if "pairs" in scores.attrs and scores.attrs["pairs"] < scores.attrs["members"]:
+        notes += (
+            f" Scores of pairs and of nearest neighbours are of {scores.attrs['pairs']} members a "
+            "side, all others of all."
+        )
     return [page.table(head, rows), page.paragraph(notes, "note")]
 
 
@@ -55,8 +61,9 @@ def _row(cell: xr.Dataset, name: str, label: str, variable: str, splits: int) ->
     marks = {}
     for ensemble in map(str, cell.ensemble.values):
         value = cell.value.sel(ensemble=ensemble).item()
-        share = limit / value if name in SMALL_IS_BAD else value / limit
-        marks[ensemble] = share if limit > 0 else math.nan
+        share = _share(limit, value) if name in SMALL_IS_BAD else _share(value, limit)
+        if not math.isnan(share):
+            marks[ensemble] = share
     small = f"<small>{variable}</small>" if variable else ""
     mean = "about 0" if name in SIGNED else _number(first.floor_mean.item())
     return [
@@ -70,6 +77,17 @@ def _row(cell: xr.Dataset, name: str, label: str, variable: str, splits: int) ->
     ]
 
 
+def _share(value: float, limit: float) -> float:
+    """A value over its limit; of a limit that is not above 0, which side of it the value is on.
+
+    >>> _share(1.0, 2.0), _share(0.0, 0.0), _share(0.1, 0.0)
+    (0.5, 0.0, inf)
+    """
+    if limit > 0:
+        return value / limit
+    return math.nan if math.isnan(value) else math.inf if value > limit else 0.0
+
+
 def _cell(cell: xr.Dataset, name: str, splits: int) -> str:
     word = '<span class="in">inside</span>' if bool(cell.inside) else "<b>outside</b>"
     times, p = cell.ratio.item(), cell.p.item()
@@ -79,9 +97,11 @@ def _cell(cell: xr.Dataset, name: str, splits: int) -> str:
     else:
         lead, facts = f"{_number(times, 2)}×", _with_error(value, error)
     sign = "≤" if p <= 1 / (1 + splits) else "="  # fewer splits cannot say less
+    z = cell["z"].item() if "z" in cell else math.nan
+    far = f"z = {_number(z, 2)}, " if math.isfinite(z) else ""
     return (
         f'<td class="word">{lead} {word}'
-        f"<small>{facts}</small><small>p {sign} {_number(p, 2)}</small></td>"
+        f"<small>{facts}</small><small>{far}p {sign} {_number(p, 2)}</small></td>"
     )
 
 
@@ -134,7 +154,10 @@ def strip(marks: dict[str, float], limits: tuple[float, float] = (0.1, 40.0)) ->
         if name in marks:
             x = at(max(marks[name], low)) - (4 if name == "gaussian" else 0)
             parts.append(shape.format(x))
-    words = ", ".join(f"{name} {value:.2g}" for name, value in marks.items())
+    words = ", ".join(
+        f"{name} {value:.2g}" if math.isfinite(value) else f"{name} far beyond"
+        for name, value in marks.items()
+    )
     return (
         f'<svg class="strip" viewBox="0 0 160 24" role="img" aria-label="{words} of the limit">'
         + "".join(parts)

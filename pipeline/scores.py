@@ -15,9 +15,14 @@ z = (u - mean) / sigma:
     gradient_flatness      the same K of the derivatives: what lost intermittency lowers
 
 F is kept at 4097 fixed points, half of them quantiles of the solver's values and half equidistant
-over their range, and linear in between; what lies outside adds its first moment. The scores of
-pairs of members (MMD, energy distance, memorisation) are in `pushforward.distances`, the solver's
-own floor of every score in `pushforward.floors`.
+over their range, and linear in between; what lies outside adds its first moment.
+
+A `SampleScore` is for what no sum of rows can say, as the sorting of projections or a classifier:
+a function of a few features a member, which are kept for all members, and of how often each
+counts. A statistic can be of all variables together (cross spectra): its scores are then the
+`joint` ones. More scores of either kind are in other rooms; `pushforward.suite` lists all.
+Scores of pairs of members (MMD, energy distance) are in `pushforward.distances`, memorisation in
+`pushforward.nearest`, the solver's own floor of every score in `pushforward.floors`.
 
     Villani, Topics in Optimal Transportation (2003), doi:10.1090/gsm/058
     Bischoff et al., A practical guide to sample-based statistical distances, arXiv:2403.12636
@@ -27,6 +32,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -36,6 +42,7 @@ from pushforward.solvers import Grid
 from pushforward.solvers.diagnostics import energy_spectrum, gradients, power_spectrum
 from pushforward.yardstick import Yardstick, blocks, check
 
+Sticks = Yardstick | tuple[Yardstick, ...]  # of one variable, or of all together
 NOTHING = 1e-20  # the share of the largest shell at which one without any power is counted
 
 
@@ -43,7 +50,9 @@ NOTHING = 1e-20  # the share of the largest shell at which one without any power
 class Statistic:
     """Rows (member, feature) of members (member, *grid), whose sums over members add up.
 
-    Every row begins with 1, so that a sum knows how many members it holds.
+    Every row begins with 1, so that a sum knows how many members it holds. A `joint` statistic
+    sees members (member, variable, *grid) and a tuple of their yardsticks. `of` must be a function
+    of a module or a dataclass that can be called: it travels between processes.
 
     >>> grid = Grid((16, 16))
     >>> u = torch.randn(8, 16, 16, dtype=torch.float64)
@@ -54,16 +63,18 @@ class Statistic:
     """
 
     name: str
-    of: Callable[[Tensor, Yardstick], Tensor]
+    of: Callable[[Tensor, Any], Tensor]
+    joint: bool = False
 
-    def rows(self, fields: Tensor, yardstick: Yardstick) -> Float[Tensor, "member feature"]:
+    def rows(self, fields: Tensor, yardstick: Sticks) -> Float[Tensor, "member feature"]:
         """One row a member, float64."""
-        check(fields, yardstick.grid)
-        parts = [self.of(block, yardstick) for block in blocks(fields)]
+        if isinstance(yardstick, Yardstick):
+            check(fields, yardstick.grid)
+        parts = [self.of(block, yardstick).double() for block in blocks(fields)]
         rows = torch.cat(parts)
         return torch.cat([rows.new_ones(len(rows), 1), rows], dim=1)
 
-    def sum(self, fields: Tensor, yardstick: Yardstick) -> Float[Tensor, " feature"]:
+    def sum(self, fields: Tensor, yardstick: Sticks) -> Float[Tensor, " feature"]:
         """The rows' sum."""
         return self.rows(fields, yardstick).sum(0)
 
@@ -71,6 +82,9 @@ class Statistic:
 @dataclass(frozen=True)
 class Score:
     """A function of two sums of one statistic: (..., feature), (..., feature) -> (...).
+
+    A value that is NaN says that the variable has no such score. `signed` marks an estimate
+    without bias, whose mean under the null is 0.
 
     >>> grid = Grid((16, 16))
     >>> u = torch.randn(8, 16, 16, dtype=torch.float64)
@@ -82,11 +96,42 @@ class Score:
     title: str
     unit: str
     statistic: Statistic
-    of: Callable[[Tensor, Tensor, Yardstick], Tensor]
+    of: Callable[[Tensor, Tensor, Any], Tensor]
+    signed: bool = False
 
-    def __call__(self, a: Tensor, b: Tensor, yardstick: Yardstick) -> Float[Tensor, ...]:
+    def __call__(self, a: Tensor, b: Tensor, yardstick: Sticks) -> Float[Tensor, ...]:
         """The score of the sums a against the solver's sums b."""
         return self.of(a[..., 1:] / a[..., :1], b[..., 1:] / b[..., :1], yardstick)
+
+
+@dataclass(frozen=True)
+class SampleScore:
+    """A function of features (member, d), float32, and of how often every member is drawn.
+
+    `features` makes them from members (member, *grid) of one variable, block by block, and gives
+    None for a variable that has none. Both functions travel between processes, so they must be of
+    a module. Where there are several variables, all of their features side by side make the score
+    of all together. With `joint` there is only that one, and `features` sees members (member,
+    variable, *grid) and a tuple of their yardsticks, even of a single variable. `of` gets the
+    features of all members that take part and the weights (draw, member) of either side, whole
+    numbers, and gives one value a draw. With `limited` it sees no more members than scores of
+    pairs do.
+
+    >>> def gap(x, a, b):
+    ...     return (a @ x / a.sum(1, keepdim=True) - b @ x / b.sum(1, keepdim=True))[:, 0]
+    >>> mean = SampleScore("mean", "Mean", "", lambda u, s: u.flatten(1).mean(1, True), gap)
+    >>> mean.of(torch.tensor([[1.0], [5.0]]), torch.tensor([[2.0, 0]]), torch.tensor([[0.0, 1]]))
+    tensor([-4.])
+    """
+
+    name: str
+    title: str
+    unit: str
+    features: Callable[[Tensor, Any], Tensor | None]
+    of: Callable[[Tensor, Tensor, Tensor], Tensor]
+    signed: bool = False
+    limited: bool = False
+    joint: bool = False
 
 
 def score(name: str, a: Tensor, b: Tensor, grid: Grid, energy: bool = False) -> float:

@@ -188,7 +188,7 @@ class Evaluation(Spec):
     """How far an ensemble is from solver members that training never saw, beside their own spread.
 
     The reference is the last `members` of the simulation; floors come from random splits of all
-    members that training never saw.
+    members that training never saw. Scores of pairs of members compare at most `pairs` of a side.
 
     >>> from pushforward.study import Study
     >>> Study.load("smoke", ["evaluation.members=1000000"])
@@ -205,6 +205,7 @@ class Evaluation(Spec):
     splits: Count = 200
     bootstrap: Count = 200
     seed: Seed = 0
+    pairs: Annotated[int, Field(ge=2)] = 1024
 
     @model_validator(mode="after")
     def _check(self) -> Evaluation:

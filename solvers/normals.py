@@ -49,6 +49,7 @@ class Use(IntEnum):
     PROCESS = 12
     NOISE = 13
     FILTER = 14
+    SCORE = 15
 
 
 def philox(counter: Sequence[Tensor], key: Sequence[Tensor | int]) -> tuple[Tensor, ...]:

@@ -9,8 +9,8 @@ import xarray as xr
 
 from pushforward import figures
 from pushforward.comparison import common, compare, grid_of
-from pushforward.distances import nearest
 from pushforward.layout import template
+from pushforward.nearest import nearest
 from pushforward.profiles import curves
 from pushforward.solvers import GaussianField, Grid
 from pushforward.yardstick import Yardstick, is_vorticity

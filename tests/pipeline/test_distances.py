@@ -8,14 +8,21 @@ from itertools import product
 import pytest
 import torch
 
+from pushforward import distances as pairs
+from pushforward import nearest as neighbours
 from pushforward.distances import (
     gaussian_kernel,
     median,
-    nearest,
+    median_scales,
+    pair_values,
     squared_distances,
     u_statistic,
 )
+from pushforward.members import Members
+from pushforward.nearest import nearest
 from pushforward.solvers import GaussianField, Grid
+from pushforward.solvers.diagnostics import shells
+from pushforward.yardstick import Yardstick
 
 GRID = Grid((12, 8))
 FIELD = GaussianField.matern(3.0, 0.5, deviation=1.0)
@@ -51,6 +58,55 @@ def test_the_u_statistic_agrees_with_brute_force_with_repeated_members():
         means.append(sum(left[i] * right[j] * kernel[i, j] for i, j in pairs) / weight)
     expected = means[0] + means[1] - 2 * means[2]
     torch.testing.assert_close(u_statistic(kernel, a, b)[0], expected)
+
+
+def two(count: int, seed: int = 1) -> torch.Tensor:
+    """Members (member, 2, y, x) of two variables."""
+    u, v = (FIELD.sample(range(count), GRID, seed=seed + i) for i in (0, 1))
+    return torch.stack([u, v + u.square()], 1)
+
+
+def test_scores_of_pairs_from_blocks_agree_with_brute_force(monkeypatch):
+    u = two(18)
+    sticks = [Yardstick.fit(u[:, v], GRID) for v in (0, 1)]
+    a, b = halves(18)
+    monkeypatch.setattr(pairs, "HELD", 5 * 2 * GRID.size)  # blocks of five members
+    monkeypatch.setattr(pairs, "MEDIAN", 18)
+    scales = median_scales(Members.of(u), sticks)
+    found = pair_values(Members.of(u), a, b, sticks, scales)
+    plain, white = [], []
+    for v, stick in enumerate(sticks):
+        plain.append(squared_distances(stick.standardise(u[:, v])))
+        white.append(squared_distances(stick.whiten(u[:, v])))
+    plain.append(torch.stack(plain).mean(0))  # of both variables
+    white.append(torch.stack(white).mean(0))
+    for v, one, other in zip((0, 1, None), plain, white, strict=True):
+        expected = {
+            "energy_distance": -one.sqrt(),
+            "riesz_mmd": -other.sqrt(),
+            "mmd": gaussian_kernel(other, median(other)),
+        }
+        for name, kernel in expected.items():
+            torch.testing.assert_close(
+                found[name, v], u_statistic(kernel, a, b), rtol=1e-5, atol=1e-7
+            )
+
+
+def test_whitened_distances_see_scales_that_hold_little_variance():
+    grid = Grid((16, 16))
+    u, (a, b) = FIELD.sample(range(200), grid, seed=1), halves(200)
+    low = grid.ifft(grid.fft(u) * (shells(grid) < 5))
+    assert (u - low).square().mean() < 0.03 * u.square().mean()
+    stick, members = Yardstick.fit(u, grid), Members.of(u[:, None])
+    scales = median_scales(members, [stick])
+    generator = torch.Generator().manual_seed(0)
+    one = torch.rand(99, 200, generator=generator).argsort(1) < 100
+    floor = pair_values(members, one.double(), 1 - one.double(), [stick], scales)
+    spoilt = Members.of(torch.cat([low[:100], u[100:]])[:, None])
+    for fields, whitened_ones_see in ((members, False), (spoilt, True)):
+        found = pair_values(fields, a, b, [stick], scales)
+        seen = {key[0] for key in found if bool(found[key] > floor[key].amax())}
+        assert seen == ({"riesz_mmd", "mmd"} if whitened_ones_see else set())
 
 
 def test_sums_over_blocks_of_pairs_add():
@@ -109,6 +165,24 @@ def test_the_nearest_member_over_all_shifts_agrees_with_brute_force(variables):
     still = (u[:, None] - v[None]).square().flatten(2).mean(2).amin(1).sqrt()
     torch.testing.assert_close(nearest(u, v, GRID, translations=False), still)
     assert bool((still > brute + 1e-3).any())
+
+
+@pytest.mark.parametrize("translations", [True, False])
+def test_the_nearest_of_a_training_set_read_in_blocks_is_the_nearest(translations, monkeypatch):
+    u, v = two(9), two(40, seed=5)
+    whole = nearest(u, v, GRID, translations)
+    monkeypatch.setattr(neighbours, "READ", 7 * u[0].numel())
+    monkeypatch.setattr(neighbours, "HELD", 4 * u[0].numel())
+    torch.testing.assert_close(nearest(u, v, GRID, translations), whole, rtol=1e-12, atol=0)
+    sticks = [Yardstick.fit(v[:, i], GRID) for i in (0, 1)]
+    found = neighbours.distances(Members.of(u), Members.of(v), sticks, GRID, translations)
+    z, w = (
+        torch.stack([stick.standardise(x[:, i]) for i, stick in enumerate(sticks)], 1)
+        for x in (u, v)
+    )
+    for key, part in ((0, slice(0, 1)), (1, slice(1, 2)), (None, slice(0, 2))):
+        expected = nearest(z[:, part], w[:, part], GRID, translations)
+        torch.testing.assert_close(found[key], expected, rtol=1e-5, atol=1e-7)
 
 
 def test_a_shifted_copy_is_found_among_many_on_a_fine_grid():

@@ -11,9 +11,11 @@ import xarray as xr
 from scipy import stats
 
 from pushforward.draws import Draws
-from pushforward.floors import measure, verdict
+from pushforward.floors import measure
 from pushforward.solvers import GaussianField, Grid
 from pushforward.solvers.diagnostics import shells
+from pushforward.suite import SUITE
+from pushforward.verdicts import titles, verdict
 
 GRID = Grid((16, 16))
 FIELD = GaussianField.matern(4.0, 0.3, deviation=1.0, mean=False)
@@ -36,19 +38,41 @@ def outside(scores: xr.Dataset) -> set[str]:
     return {str(name) for name in scores.score.values[~scores.inside.values]}
 
 
-def test_p_values_of_null_comparisons_are_uniform():
-    drawn: dict[str, list[float]] = {}
-    for i in range(48):
-        u = solver(range(200 * i, 200 * i + 100), seed=8)
-        found = measure(
-            {"a": u[:20]}, u[20:40], u[20:], GRID, ["u"], splits=39, bootstrap=2, seed=i
-        ).isel(ensemble=0, variable=0)
-        for name in found.score.values:
-            drawn.setdefault(str(name), []).append(found.p.sel(score=name).item())
-    for name, p in drawn.items():
-        assert stats.kstest(p, "uniform").pvalue > 1e-3, name
-        refused = sum(value <= 0.05 for value in p)
-        assert abs(refused - 2.4) < 4 * math.sqrt(48 * 0.05 * 0.95), name
+def two(members: range) -> torch.Tensor:
+    """A vorticity and a field that hangs on it, (member, 2, y, x)."""
+    w = FIELD.sample(members, GRID, seed=8)
+    v = FIELD.sample(members, GRID, seed=9)
+    return torch.stack([(3 * w).tanh(), (v + w).tanh()], 1).float()
+
+
+CLASSIFIER = tuple(score for score in SUITE if score.name == "classifier_auc")
+OTHERS = tuple(score for score in SUITE if score not in CLASSIFIER)
+
+
+@pytest.mark.parametrize(
+    ("variables", "suite"),
+    [(["vorticity", "v"], OTHERS), (["vorticity"], CLASSIFIER)],  # the latter takes long
+    ids=["all others", "classifier"],
+)
+def test_p_values_of_null_comparisons_are_uniform(variables, suite):
+    drawn: dict[tuple[str, str], list[float]] = {}
+    repetitions, size = 48, 20
+    for i in range(repetitions):
+        u = two(range(200 * i, 200 * i + 8 * size))[:, : len(variables)]
+        sets = {"pool": u[size : 5 * size], "training": u[5 * size :]}
+        options = {"splits": 19, "bootstrap": 1, "seed": i, "suite": suite}
+        found = measure({"a": u[:size]}, None, grid=GRID, variables=variables, **sets, **options)
+        p = found.p.where(found.floor_sd > 0).isel(ensemble=0).to_series().dropna()
+        for key, value in p.items():
+            drawn.setdefault(key, []).append(value)
+    names = {name for _, name in drawn}
+    assert {score.name for score in suite} <= names | {"mean_mode", "dealiased_tail"}
+    assert {"mmd", "riesz_mmd", "energy_distance", "memorisation"} <= names
+    for key, p in drawn.items():
+        assert len(p) == repetitions, key
+        assert stats.kstest(p, "uniform").pvalue > 1e-3, key
+        refused, expected = sum(value <= 0.05 for value in p), 0.05 * repetitions
+        assert abs(refused - expected) < 4 * math.sqrt(0.95 * expected), key
 
 
 def test_p_values_of_a_wrong_law_are_not_uniform():
@@ -126,34 +150,36 @@ def test_the_same_seed_gives_the_same_dataset_and_another_one_another():
 
 
 def test_splits_are_disjoint_and_of_the_right_sizes_within_the_pool():
-    draws = Draws.make({"a": 5, "b": 5}, 7, 30, splits=50, bootstrap=3, seed=0)
+    draws = Draws.make(["a", "b"], 6, 30, splits=50, bootstrap=3, seed=0)
     a, b = draws.splits
-    assert a.shape == b.shape == (50, 47)
-    assert bool((a.sum(1) == 5).all())
-    assert bool((b.sum(1) == 7).all())
+    assert a.shape == b.shape == (50, 30)
+    assert bool((a.sum(1) == 6).all())
+    assert bool((b.sum(1) == 6).all())
     assert (a * b).max() == 0
-    assert a[:, :17].max() == b[:, :17].max() == 0
-    left, right = draws.pairs["b"]
-    assert left[0].nonzero().flatten().tolist() == list(range(5, 10))
-    assert right[0].nonzero().flatten().tolist() == list(range(10, 17))
-    assert bool((left.sum(1) == 5).all())
-    assert bool((right.sum(1) == 7).all())
+    assert len({tuple(row) for row in a.tolist()}) > 45
+    left, right = draws.pair("b")
+    assert left[0].nonzero().flatten().tolist() == list(range(6))
+    assert right[0].nonzero().flatten().tolist() == list(range(6, 12))
+    assert left[:, 6:].max() == right[:, :6].max() == 0
+    assert bool((left.sum(1) == 6).all())
+    assert bool((right.sum(1) == 6).all())
 
 
 def test_unbiased_scores_have_no_ratio_and_are_judged_by_the_quantile():
     null = torch.linspace(-1, 1, 201)
-    row, inside = verdict("mmd", 0.95, torch.tensor([0.9, 1.0]), null)
+    row = verdict(0.95, torch.tensor([0.9, 1.0]), null, titles()["mmd"])
     assert math.isnan(row["ratio"])
-    assert not inside
-    assert verdict("mmd", 0.85, torch.tensor([0.9, 1.0]), null)[1]
+    assert not row["inside"]
+    assert row["z"] == pytest.approx(0.95 / null.std().item())
+    assert verdict(0.85, torch.tensor([0.9, 1.0]), null, titles()["mmd"])["inside"]
 
 
 def test_memorisation_is_suspicious_when_small():
-    null = torch.linspace(0.9, 1.1, 201)
-    row, inside = verdict("memorisation", 0.5, torch.tensor([0.5, 0.5]), null)
-    assert not inside
+    null, title = torch.linspace(0.9, 1.1, 201), titles()["memorisation"]
+    row = verdict(0.5, torch.tensor([0.5, 0.5]), null, title)
+    assert not row["inside"]
     assert row["p"] == pytest.approx(1 / 202)
-    assert verdict("memorisation", 1.5, torch.tensor([1.5, 1.5]), null)[1]
+    assert verdict(1.5, torch.tensor([1.5, 1.5]), null, title)["inside"]
 
 
 def test_several_variables_are_scored_alone_and_jointly():
@@ -175,3 +201,5 @@ def test_what_cannot_be_compared_is_refused():
         measure({"a": u[:16]}, u[16:32], u[16:], GRID, ["u"])
     with pytest.raises(ValueError, match="expected ensembles of one size"):
         measure({"a": u[:5], "b": u[:6]}, u[6:12], u[6:], GRID, ["u"])
+    with pytest.raises(ValueError, match="as many reference members as an ensemble's 5, got 6"):
+        measure({"a": u[:5]}, u[6:12], u[6:], GRID, ["u"])

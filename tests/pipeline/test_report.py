@@ -107,10 +107,10 @@ def test_the_page_has_all_its_parts(made):
     assert "held-out loss" in text
     assert "Calibration on held-out members" in text
     cells = re.findall(r'<td class="word">.*?</td>', path.read_text())
-    assert len(cells) == 18
+    assert len(cells) == scores.value.size
     words = sum("<b>outside</b>" in cell for cell in cells)
     assert words == int((~scores.inside).sum())
-    assert words + sum('<span class="in">inside</span>' in cell for cell in cells) == 18
+    assert words + sum('<span class="in">inside</span>' in cell for cell in cells) == len(cells)
 
 
 def test_the_study_on_the_page_is_the_study(made):
@@ -145,7 +145,8 @@ def test_several_variables_have_their_own_pictures(lineage, gray_scott):
     text = report(evaluation, archive).read_text()
     read(text)
     assert text.count("<h3>u</h3>") == text.count("<h3>v</h3>") == 2
-    assert text.count("<small>joint</small>") == 3
+    scores = evaluate(evaluation, archive).value.sel(ensemble="trained", variable="joint")
+    assert text.count("<small>joint</small>") == int(scores.notnull().sum()) >= 5
     assert not re.search(r"\b(nan|inf)\b", re.sub(r"base64,[^\"]+", "", text).lower())
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from scipy import stats
 
+from pushforward import yardstick
 from pushforward.scores import SCORES, SLOPES, SPECTRUM, STATISTICS, VALUES, score
 from pushforward.solvers import GaussianField, Grid
 from pushforward.solvers.diagnostics import gradients, shells
@@ -152,6 +154,21 @@ def test_the_distribution_function_counts_values():
     for at in (0, 1000, 4096):
         assert row[at].item() == (z <= stick.points[at]).double().mean().item()
     assert SLOPES.rows(u, stick).shape == (4, 7 + 4097)
+
+
+def test_a_yardstick_is_fitted_on_the_first_members_and_no_more(monkeypatch):
+    u = gaussian(range(40))
+    monkeypatch.setattr(yardstick, "FITTED", 16)
+    stick, few = Yardstick.fit(u, GRID), Yardstick.fit(u[:16], GRID)
+    assert stick.deviation == few.deviation
+    assert torch.equal(stick.points, few.points)
+    monkeypatch.setattr(yardstick, "NUMBERS", 3 * GRID.size)
+    assert Yardstick.fit(u, GRID).deviation == Yardstick.fit(u[:3], GRID).deviation
+    z = stick.standardise(u[:16]).flatten()
+    exact = np.quantile(z, (np.arange(2048) / 2047)[[7, 1000, 2040]], method="median_unbiased")
+    assert all((stick.points - x).abs().min() < 0.02 for x in exact)
+    slopes = gradients(u[:16], GRID)
+    assert stick.slope == pytest.approx(slopes.square().mean().sqrt().item(), rel=1e-12)
 
 
 def test_mistakes_are_refused_in_one_sentence():

@@ -1,0 +1,1 @@
+"""The benchmark of function-space generative models: see `__main__`."""

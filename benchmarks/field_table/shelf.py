@@ -1,0 +1,42 @@
+"""What a run keeps so that the next goes on where it stopped: rows, and what was fitted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+try:
+    from benchmarks.store import FOLDER as STORE
+    from benchmarks.store import Store
+except ModuleNotFoundError:  # where it was before it was shared
+    from benchmarks.solvers.store import FOLDER as STORE
+    from benchmarks.solvers.store import Store
+
+FOLDER = STORE / "field_table"
+
+
+def rows() -> Store:
+    """The rows that are there already, by key."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    return Store("field_table/rows")
+
+
+def kept(key: str) -> Any:
+    """What was fitted under a key, or None. Only this benchmark's own files are opened."""
+    path = _path(key)
+    return torch.load(path, weights_only=False) if path.exists() else None
+
+
+def keep(key: str, fitted: Any) -> None:
+    """Keeps what was fitted, whole or not at all."""
+    path = _path(key)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = path.with_suffix(".new")
+    torch.save(fitted, new)
+    new.replace(path)
+
+
+def _path(key: str) -> Path:
+    return FOLDER / "fitted" / f"{key.replace('/', '-')}.pt"

@@ -1,0 +1,85 @@
+"""Scores of pairs on all draws, of few members: what grows with the square must be bounded.
+
+At most `pairs` members of a side are compared in pairs, and twice as many of the pool: the first
+of each. The nearest training member is looked for from the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from torch import Tensor
+
+from pushforward import nearest
+from pushforward.blocks import Map
+from pushforward.distances import PAIR_SCORES, median_scales, pair_values
+from pushforward.draws import Draws
+from pushforward.members import Members
+from pushforward.solvers import Grid
+from pushforward.sums import progress
+from pushforward.verdicts import Drawn, Judged
+from pushforward.yardstick import Yardstick
+
+
+class Paired:
+    """The first members of every set, and the scores of their pairs."""
+
+    def __init__(
+        self,
+        ensembles: Mapping[str, Members],
+        reference: Members,
+        pool: Members,
+        draws: Draws,
+        sticks: Sequence[Yardstick],
+        *,
+        run: Map = map,
+        told: str = "",
+    ) -> None:
+        self.size, self.draws, self.sticks = draws.reference.shape[1], draws, sticks
+        self.ensembles = {name: members[: self.size] for name, members in ensembles.items()}
+        self.reference, self.pool = reference[: self.size], pool[: draws.splits[0].shape[1]]
+        self.run, self.told = run, told
+
+    def scores(self) -> Iterator[Judged]:
+        """MMDs and energy distances."""
+        groups = [self.pool, *(own.then(self.reference) for own in self.ensembles.values())]
+        sides = [self.draws.splits, *(self.draws.pair(name) for name in self.ensembles)]
+        scales = median_scales(self.pool, self.sticks)
+        rows = [
+            (members, a, b, self.sticks, scales)
+            for members, (a, b) in zip(groups, sides, strict=True)
+        ]
+        null, *values = self._mapped(pair_values, rows, "pairs")
+        for name in PAIR_SCORES:
+            for key in (key for key in null if key[0] == name):
+                yield *key, Drawn(null[key], [own[key] for own in values])
+
+    def nearest(self, training: Members, grid: Grid, translations: bool) -> Iterator[Judged]:
+        """The ratio of distances to the nearest training member."""
+        sets = [self.pool, self.reference, *self.ensembles.values()]
+        rows = [(members, training, self.sticks, grid, translations) for members in sets]
+        pool, reference, *values = self._mapped(nearest.distances, rows, "nearest neighbours")
+        for v in pool:
+            b = _means(self.draws.reference, reference[v])
+            null = [_means(side, pool[v]) for side in self.draws.splits]
+            drawn = [
+                _means(a, own[v]) / b
+                for a, own in zip(self.draws.ensembles.values(), values, strict=True)
+            ]
+            yield "memorisation", v, Drawn(null[0] / null[1], drawn)
+
+    def _mapped(self, function: Callable[..., Any], rows: list[Any], what: str) -> list[Any]:
+        """The function of every row, through the map, with progress in members."""
+        found, told = [], f"{self.told}, {what}" if self.told else ""
+        with progress(told, sum(len(row[0]) for row in rows)) as advance:
+            results = self.run(function, *zip(*rows, strict=True))
+            for row, result in zip(rows, results, strict=True):
+                found.append(result)
+                advance(len(row[0]))
+        return found
+
+
+def _means(weights: Tensor, values: Tensor) -> Tensor:
+    """The mean of values over the members of every draw."""
+    return weights.double() @ values / weights.sum(1)
