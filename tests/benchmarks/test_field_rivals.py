@@ -10,7 +10,7 @@ import torch
 from benchmarks.field_table import tables
 from benchmarks.field_table.rivals import RIVALS, TITLES, Budget, ddo, ddpm, flow, gano
 from benchmarks.field_table.rivals.cfno import energy_score
-from benchmarks.field_table.rivals.rival import Standard
+from benchmarks.field_table.rivals.rival import Spent, Standard
 from pushforward.generative import Backbone
 from pushforward.solvers import GaussianField, Grid
 
@@ -69,7 +69,7 @@ def test_langevin_draws_the_law_only_with_the_missing_factor(fields, corrected, 
     """With a perfect network: the published sampler is ten times too hot at s = 0.01."""
     law = 0.05
     standard = Standard(torch.tensor([-1.0, 1.0]) / 2**0.5)  # mean 0, deviation 1
-    rival = ddo.DDO(Exact(law), standard, GRID, 1, None, corrected)
+    rival = ddo.DDO(Exact(law), standard, GRID, 1, Spent(), corrected)
     found = rival.sample(200, evaluations=1990).var().item()
     error = 4 * law * (2 / (200 * 16)) ** 0.5
     assert (abs(found - law) < 0.01 + error) == right
@@ -83,7 +83,7 @@ def test_ancestral_sampling_with_the_exact_noise_draws_the_law():
         return u * (1 - a) ** 0.5 / (a * law + 1 - a)
 
     standard = Standard(torch.tensor([-1.0, 1.0]) / 2**0.5)
-    rival = ddpm.DDPM(noise, standard, GRID, 1, None)
+    rival = ddpm.DDPM(noise, standard, GRID, 1, Spent())
     found = rival.sample(400, evaluations=200).var().item()
     assert found == pytest.approx(law, abs=0.01 + 4 * law * (2 / 6400) ** 0.5)
 

@@ -38,7 +38,7 @@ def cases(count: int, members: int, seed: int = 0) -> tuple[xr.DataArray, xr.Dat
 @pytest.mark.parametrize("members", [2, 7, 50])
 def test_crps_agrees_with_scoringrules(members: int):
     x, y = normal(5, members, 4, seed=1), normal(5, 4, seed=2)
-    exact = scoringrules.crps_ensemble(y.numpy(), x.numpy(), m_axis=1, estimator="fair")
+    exact = scoringrules.crps_ensemble(y.numpy(), x.numpy(), m_axis=1, estimator="fair")  # pyright: ignore
     np.testing.assert_allclose(crps(x, y).numpy(), np.asarray(exact), atol=1e-13)
 
 

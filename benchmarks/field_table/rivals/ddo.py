@@ -15,6 +15,7 @@ u + sqrt(s_L) network. xi is white (the published length, 0.001, is white on the
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -39,7 +40,7 @@ def variances() -> Tensor:
 class DDO:
     """A network of the noise, and a sampler that is right or not."""
 
-    network: Network
+    network: Callable[..., Tensor]
     standard: Standard
     grid: Grid
     channels: int

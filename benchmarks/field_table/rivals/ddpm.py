@@ -8,6 +8,7 @@ by the ancestral rule on every (T / evaluations)-th level.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -32,7 +33,7 @@ def signal() -> Tensor:
 class DDPM:
     """A network of the noise."""
 
-    network: Network
+    network: Callable[..., Tensor]
     standard: Standard
     grid: Grid
     channels: int

@@ -11,6 +11,8 @@ same on every grid. The critic is the network's mean over the box.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -37,7 +39,9 @@ class Critic(nn.Module):
         return self.network(u).flatten(1).mean(1)
 
 
-def penalty(critic: nn.Module, real: Tensor, drawn: Tensor, generator: torch.Generator) -> Tensor:
+def penalty(
+    critic: Callable[[Tensor], Tensor], real: Tensor, drawn: Tensor, generator: torch.Generator
+) -> Tensor:
     """E(|dD| - 1)^2 on the segments between pairs."""
     weight = torch.rand(len(real), *[1] * (real.ndim - 1), generator=generator)
     between = (weight * real + (1 - weight) * drawn).requires_grad_(True)
