@@ -14,6 +14,7 @@ import os
 import signal
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -106,9 +107,9 @@ def mapping(run: Map, workers: int) -> Iterator[Map]:
     with processes(workers) as pool:
 
         def mapped(function: Function[Any], *rows: Iterable[Any]) -> Iterator[Any]:
-            futures = [pool.submit(function, *row) for row in zip(*rows, strict=True)]
-            for future in futures:  # pool.map would cancel what is left, see `processes`
-                yield future.result()
+            futures = deque(pool.submit(function, *row) for row in zip(*rows, strict=True))
+            while futures:  # pool.map would cancel what is left, see `processes`
+                yield futures.popleft().result()  # and is not kept here: it may be large
 
         try:
             yield mapped

@@ -32,7 +32,7 @@ from pushforward.yardstick import Yardstick, check
 
 MEMBERS = 512  # of a block
 PART = 2**18  # numbers of members whose rows are made at once: what stays in a core's cache
-AHEAD = 64  # blocks of Dask that may be under way or waiting to be added
+AHEAD = 16  # blocks of Dask that may be under way or waiting to be added
 
 Key = tuple[str, int | None]  # a statistic or sample score, a variable; None: all of them together
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 import random
+import weakref
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import xarray as xr
 
 from pushforward import floors, sums
+from pushforward.blocks import mapping
 from pushforward.comparison import compare
 from pushforward.draws import Draws
 from pushforward.floors import Settings, examine, measure, yardsticks
@@ -134,6 +137,15 @@ def test_no_more_than_a_block_is_read_at_once_and_pairs_are_bounded(monkeypatch)
     alone = measure({"a": a.fields[:10]}, pool.fields[60:70], pool.fields[:20], GRID, names, **FEW)
     pairs = {"score": ["mmd", "riesz_mmd", "energy_distance"]}
     xr.testing.assert_identical(scores.sel(pairs).drop_attrs(), alone.sel(pairs).drop_attrs())
+
+
+def test_what_workers_return_is_let_go_once_it_is_used():
+    seen: list[weakref.ref] = []
+    with mapping(map, 2) as mapped:
+        for result in mapped(np.zeros, [1000] * 5):
+            assert [ref for ref in seen[:-1] if ref() is not None] == []
+            seen.append(weakref.ref(result))
+    assert len(seen) == 5
 
 
 def test_weights_are_how_often_a_member_counts():
