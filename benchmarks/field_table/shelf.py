@@ -7,12 +7,8 @@ from typing import Any
 
 import torch
 
-try:
-    from benchmarks.store import FOLDER as STORE
-    from benchmarks.store import Store
-except ModuleNotFoundError:  # where it was before it was shared
-    from benchmarks.solvers.store import FOLDER as STORE
-    from benchmarks.solvers.store import Store
+from benchmarks.store import FOLDER as STORE
+from benchmarks.store import Store
 
 FOLDER = STORE / "field_table"
 
