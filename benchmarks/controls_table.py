@@ -21,6 +21,7 @@ import xarray as xr
 from scipy import stats
 from torch import Tensor
 
+from pushforward.controls import low_pass, moved, noisy, random_phases, repeated
 from pushforward.floors import measure
 from pushforward.solvers import GaussianField, Grid, NavierStokes, Problem, ResolutionWarning
 
@@ -75,19 +76,16 @@ class Flow:
         def normal() -> Tensor:
             return torch.randn(scored.shape, generator=generator, dtype=torch.float64)
 
-        phases = GRID.fft(normal())
         spectrum = GRID.fft(training.double()).abs().square().mean(0).sqrt()
-        noise = scored.std() * normal()
-        low = GRID.resolved(4 / 9)  # two thirds of the waves that the solver keeps
         sets = {
             "another set": scored,
-            "random phases": GRID.ifft(GRID.fft(scored.double()).abs() * phases / phases.abs()),
-            "2/3 low-pass": GRID.ifft(GRID.fft(scored.double()) * low),
+            "random phases": random_phases(scored, GRID),
+            "2/3 low-pass": low_pass(scored, GRID),
             "viscosity x 1.5": self.solve(2 * self.members, self.members, 1.5 * VISCOSITY),
-            "1% white noise": scored + 0.01 * noise,
-            "10% white noise": scored + 0.1 * noise,
-            "16 members, repeated": scored[torch.arange(len(scored)) % 16],
-            "training copy": training[: self.members].roll((5, 11), (-2, -1)),
+            "1% white noise": noisy(scored, GRID, 0.01),
+            "10% white noise": noisy(scored, GRID, 0.1),
+            "16 members, repeated": repeated(scored, 16),
+            "training copy": moved(training[: self.members], GRID),
             "Gaussian": GRID.ifft(GRID.fft(normal()) * GRID.size**0.5 * spectrum),
         }
         return {name: fields.float() for name, fields in sets.items()}

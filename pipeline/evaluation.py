@@ -10,8 +10,9 @@ r"""The fourth verb: score an ensemble against solver members that training neve
 A generation on another grid is the same functions at other points: everything is restricted to
 the coarser of the two grids, mode by mode, and compared there. Several channels and times are
 several variables. Members are read from the archive a block at a time, and the Gaussian ones are
-drawn when they are needed, so ensembles of any size fit. The result, one small Dataset of scores
-and one of curves, is stored as JSON beside the other files of its name; a second run reads it.
+drawn when they are needed, so ensembles of any size fit. The result, one small Dataset of scores,
+one of curves and one of controls (`pushforward.controls`), is stored as JSON beside the other
+files of its name; a second run reads it.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ import torch
 import xarray as xr
 from torch import Tensor
 
+from pushforward import controls
 from pushforward.archive import Archive
 from pushforward.blocks import Map
 from pushforward.comparison import common
@@ -94,11 +96,15 @@ def evaluate(
         draws = {key: getattr(settings, key) for key in ("splits", "bootstrap", "seed")}
         other = residual_table(sets, pool, training, grid, names, **draws)
         scores = with_residual(scores, other)
+    chosen = {key: getattr(settings, key) for key in ("splits", "seed", "pairs", "translations")}
+    known = controls.controls(pool, examples, grid, variables, **chosen, run=map, workers=workers)
     lines = drawn(sums, found.sticks, grid, variables)
     scores.attrs |= {"name": evaluation.name, "seconds": round(time.monotonic() - began, 2)}
     archive.create(evaluation)
     archive.write_json(evaluation, CURVES_FILE, plain(lines))
     archive.write_json(evaluation, SCORES_FILE, plain(scores))
+    if known is not None:
+        archive.write_json(evaluation, controls.FILE, plain(known))
     archive.seal(evaluation)
     return scores
 

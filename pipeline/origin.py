@@ -7,6 +7,7 @@ lineage, and the study itself, which is printed in full so that one file and one
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import timedelta
 from html import escape
@@ -111,10 +112,13 @@ ensemble = xr.open_zarr({str(path)!r}, consolidated=False)
     ]
 
 
-def provenance(study: Study, archive: Archive, seconds: float) -> list[str]:
-    """The lineage with its seconds, the code, the machines, and the study with its command."""
+def provenance(study: Study, archive: Archive, scored: Mapping[str, Any]) -> list[str]:
+    """The lineage with its seconds, the code, the machines, and the study with its command.
+
+    `scored` are the attributes of the scores.
+    """
     manifests = [archive.manifest(spec) for spec in study.specs]
-    costs = [_cost(study, archive, manifest, seconds) for manifest in manifests]
+    costs = [_cost(study, archive, manifest, scored["seconds"]) for manifest in manifests]
     rows = [
         (
             f"<code>{escape(manifest['name'])}</code>",
@@ -138,12 +142,32 @@ def provenance(study: Study, archive: Archive, seconds: float) -> list[str]:
             [
                 *((f"machine{label}", text) for label, text in _machines(manifests)),
                 ("libraries", libraries),
+                ("scores", _sizes(scored)),
             ]
         ),
         page.paragraph("To repeat it, save the study below as study.yaml and run"),
         page.code(command),
         page.folded("The study", page.code(text)),
     ]
+
+
+def _sizes(scored: Mapping[str, Any]) -> str:
+    """What the scores are of: members, splits, resamples, and where few stand for all.
+
+    >>> facts = {"members": 2000, "pool": 4000, "splits": 200, "bootstrap": 100, "seed": 0}
+    >>> _sizes({**facts, "pairs": 1024}).split("; ")[1]
+    'pairs and nearest neighbours of the first 1024'
+    """
+    text = (
+        f"{scored['members']} members a side, floors from {scored['splits']} splits of "
+        f"{scored['pool']} unseen solver members, errors from {scored['bootstrap']} resamples, "
+        f"seed {scored['seed']}"
+    )
+    if scored.get("pairs", scored["members"]) < scored["members"]:
+        text += f"; pairs and nearest neighbours of the first {scored['pairs']}"
+    if scored.get("fitted", scored["pool"]) < scored["pool"]:
+        text += f"; units measured on the first {scored['fitted']} of the pool"
+    return text
 
 
 def _cost(

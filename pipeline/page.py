@@ -64,6 +64,11 @@ th small, td small { display: block; color: var(--muted); font-weight: 400; font
 td { vertical-align: top; padding: .48rem .9rem .48rem 0; border-bottom: 1px solid var(--faint); }
 td.word b { font-weight: 600; } td.word .in { color: var(--muted); font-weight: 400; }
 tr > :last-child { padding-right: 0; }
+td.word small span { white-space: nowrap; margin-right: .45rem; }
+td.family { padding-top: 1.3rem; border-bottom: 1px solid var(--muted); }
+td.family small { font-size: .82rem; }
+.scores td.word { min-width: 14.4rem; } .scores td:first-child { min-width: 8rem; }
+.controls td:first-child { min-width: 10rem; } .controls td:nth-child(2) { white-space: nowrap; }
 .strip { width: 10rem; height: 1.5rem; display: block; }
 .strip .allowed { fill: var(--faint); } .strip .limit { stroke: var(--ink); stroke-width: 1.4; }
 .strip .trained { fill: var(--trained); } .strip .gaussian { fill: none;
@@ -81,10 +86,15 @@ footer { margin-top: 3rem; padding-top: .8rem; border-top: 1px solid var(--faint
   h1 { font-size: 1.6rem; } .verdict { font-size: 1.08rem; } h2 { margin-top: 2.3rem; }
   .samples { grid-template-columns: repeat(3, 1fr); }
   .samples img:nth-child(n+4) { display: none; }
+  .scores td.word, .scores td:first-child { min-width: 0; }
+  .controls, .controls tbody, .controls tr, .controls td { display: block; }
+  .controls thead { display: none; } .controls tr { border-bottom: 1px solid var(--faint); }
+  .controls td { border: 0; padding: .15rem 0; } .controls td:last-child { padding-bottom: .6rem; }
   .aside { display: none; } th, td { padding-right: .6rem; }
 }
 @media print {
   body { font-size: 10.5pt; } main { max-width: none; padding: 0; }
+  .scores td.word { min-width: 0; } .aside { display: none; }
   h2 { margin-top: 1.6rem; break-after: avoid; }
   figure, tr, .samples, .figures > *, pre { break-inside: avoid; }
   pre { white-space: pre-wrap; }

@@ -1,9 +1,18 @@
-"""Curves behind the scores: spectra and densities of several ensembles, with error bands.
+"""Curves behind the scores: what several ensembles look like on average, with error bands.
 
 Each curve is a function of a sum of member rows (`pushforward.scores`), so its band is the 95%
-interval over bootstrap resamples of the members. Spectra are per integer shell, in the data's
-units squared; densities are of standardised values and of derivatives over their root mean square,
-between the smallest and largest that the solver's held-out members have.
+interval over bootstrap resamples of the members:
+
+    spectrum                    power, or energy of a vorticity, per integer shell
+    density, gradient_density   of standardised values, and of derivatives over their root mean
+                                square, within the range of the solver's held-out members
+    structure                   S_p(r)^(1/p) in standard deviations, p = 2, 3, 4, 6, mean over axes
+    increment_flatness          S_4(r) / S_2(r)^2: 3 for a Gaussian field
+    energy_flux, enstrophy_flux through every shell, where the variable has them
+    pod                         the variance along every mode of the training members
+
+Spectra, fluxes and variances are in the data's units. What an evaluation has not summed, or a
+variable does not have, is left out or NaN.
 """
 
 from __future__ import annotations
@@ -16,13 +25,16 @@ import torch
 import xarray as xr
 from torch import Tensor
 
+from pushforward import fluxes, increments, pod
 from pushforward.draws import resampled
 from pushforward.floors import yardsticks
 from pushforward.members import Members
-from pushforward.scores import SCORES, SLOPES, SPECTRUM, VALUES
+from pushforward.scores import SCORES, SLOPES, SPECTRUM, VALUES, Statistic
 from pushforward.solvers import Grid
 from pushforward.sums import Recipe, Sums, gather
 from pushforward.yardstick import Yardstick
+
+Shape = Callable[[Tensor], Tensor]  # of mean rows (draw, feature)
 
 BINS = 72
 BAND = (0.025, 0.975)
@@ -73,10 +85,15 @@ def drawn(
 
 def _curves(ensembles: Mapping[str, Sums], yardstick: Yardstick, variable: int) -> xr.Dataset:
     """The curves of one variable."""
-    shape_of = {
-        "spectrum": (SPECTRUM, lambda mean: mean * yardstick.deviation**2, "shell"),
-        "density": (VALUES, _density(yardstick.points), "bin"),
-        "gradient_density": (SLOPES, _density(yardstick.slopes), "bin"),
+    shape_of: dict[str, tuple[Statistic, Shape, tuple[str, ...]]] = {
+        "spectrum": (SPECTRUM, lambda mean: mean * yardstick.deviation**2, ("shell",)),
+        "density": (VALUES, _density(yardstick.points), ("bin",)),
+        "gradient_density": (SLOPES, _density(yardstick.slopes), ("bin",)),
+        "structure": (increments.INCREMENTS, _structure(yardstick), ("order", "separation")),
+        "increment_flatness": (increments.INCREMENTS, _flatness(yardstick), ("separation",)),
+        "energy_flux": (fluxes.FLUXES, _flux(yardstick, 0), ("shell",)),
+        "enstrophy_flux": (fluxes.FLUXES, _flux(yardstick, 1), ("shell",)),
+        "pod": (pod.MODES, _variances(yardstick), ("mode",)),
     }
     data: dict[str, Any] = {
         "value": ("bin", _centres(yardstick.points).numpy()),
@@ -85,15 +102,20 @@ def _curves(ensembles: Mapping[str, Sums], yardstick: Yardstick, variable: int) 
         "energy": ((), yardstick.energy),
         "deviation": ((), yardstick.deviation),
         "slope_unit": ((), yardstick.slope),
+        "distance": ("separation", _distances(yardstick.grid)),
+        "p": ("order", list(increments.ORDERS)),
     }
-    for name, (statistic, shape, dim) in shape_of.items():
-        bands = [_band(sums.rows[statistic.name, variable], shape) for sums in ensembles.values()]
+    for name, (statistic, shape, dims) in shape_of.items():
+        key = (statistic.name, variable)
+        if any(key not in sums.rows for sums in ensembles.values()):
+            continue
+        bands = [_band(sums.rows[key], shape) for sums in ensembles.values()]
         for suffix, values in zip(("", "_low", "_high"), zip(*bands, strict=True), strict=True):
-            data[name + suffix] = (("ensemble", dim), torch.stack(values).numpy())
+            data[name + suffix] = (("ensemble", *dims), torch.stack(values).numpy())
     return xr.Dataset(data, {"ensemble": list(ensembles)})
 
 
-def _band(sums: Tensor, shape: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+def _band(sums: Tensor, shape: Shape) -> tuple[Tensor, Tensor, Tensor]:
     """A curve of the members' mean row, and its band."""
     lines = shape(sums[:, 1:] / sums[:, :1])
     low, high = torch.quantile(lines[1:], torch.tensor(BAND, dtype=lines.dtype), dim=0)
@@ -109,7 +131,7 @@ def _centres(points: Tensor) -> Tensor:
     return (borders[1:] + borders[:-1]) / 2
 
 
-def _density(points: Tensor) -> Callable[[Tensor], Tensor]:
+def _density(points: Tensor) -> Shape:
     """Mean rows (..., feature) to densities (..., bin): slopes of the distribution function."""
     borders = _borders(points)
     right = torch.searchsorted(points, borders).clamp(1, len(points) - 1)
@@ -122,3 +144,68 @@ def _density(points: Tensor) -> Callable[[Tensor], Tensor]:
         return at.diff(dim=-1) / borders.diff()
 
     return density
+
+
+def _alike(grid: Grid) -> bool:
+    """Whether the same number of points is the same distance along every axis."""
+    return len({*grid.shape}) == 1 and len({*grid.extent}) == 1
+
+
+def _distances(grid: Grid) -> list[float]:
+    """The separations along the last axis, in the box's units."""
+    n, periodic = grid.shape[-1], grid.periodic
+    return [r * grid.extent[-1] / n for r in increments.separations(n, periodic)]
+
+
+def _increments(yardstick: Yardstick) -> Shape:
+    """Mean rows to moments (..., order, separation): of axes that are alike, or the last."""
+    grid = yardstick.grid
+    count = len(increments.separations(grid.shape[-1], grid.periodic))
+
+    def moments(mean: Tensor) -> Tensor:
+        m = mean.unflatten(-1, (-1, increments.COLUMNS))[..., : len(increments.ORDERS)]
+        axes = m.unflatten(-2, (-1, count)) if _alike(grid) else m[..., None, -count:, :]
+        return axes.mean(-3).mT
+
+    return moments
+
+
+def _structure(yardstick: Yardstick) -> Shape:
+    root = 1 / torch.tensor(increments.ORDERS, dtype=torch.float64)[:, None]
+    moments = _increments(yardstick)
+    return lambda mean: moments(mean).clamp_min(0) ** root
+
+
+def _flatness(yardstick: Yardstick) -> Shape:
+    moments, (second, fourth) = _increments(yardstick), map(increments.ORDERS.index, (2, 4))
+
+    def flatness(mean: Tensor) -> Tensor:
+        m = moments(mean)
+        return m[..., fourth, :] / m[..., second, :].square().clamp_min(1e-300)
+
+    return flatness
+
+
+def _flux(yardstick: Yardstick, which: int) -> Shape:
+    """Mean rows to the flux of energy (0) or enstrophy (1), in the data's units; NaN for none."""
+    count, shells = fluxes.fluxes_of(yardstick), len(yardstick.resolved)
+
+    def flux(mean: Tensor) -> Tensor:
+        if which >= count:
+            return mean.new_full((*mean.shape[:-1], shells), torch.nan)
+        return mean.unflatten(-1, (count, -1))[..., which, :] * yardstick.deviation**3
+
+    return flux
+
+
+def _variances(yardstick: Yardstick) -> Shape:
+    """Mean rows to variances along modes, in the data's units; NaN beyond the last."""
+
+    def variances(mean: Tensor) -> Tensor:
+        found = mean.new_full((*mean.shape[:-1], pod.COUNT), torch.nan)
+        if mean.shape[-1]:
+            own = pod.gaussian(mean)[1].diagonal(dim1=-2, dim2=-1) * yardstick.deviation**2
+            found[..., : own.shape[-1]] = own
+        return found
+
+    return variances

@@ -2,25 +2,26 @@
 
 It says first, in one sentence computed from the numbers, whether the ensemble can be told from
 the solver's. Then the evidence: samples of the solver, of the trained surrogate and of the
-Gaussian one (the same surrogate without its network) on one colour scale; spectra and densities
-with error bands; every score beside what two solver ensembles differ by. Then how it came about:
-training, seconds, versions, machines, and the study itself with the command that repeats it.
+Gaussian one (the same surrogate without its network) on one colour scale; curves with error
+bands; every score beside what two solver ensembles differ by, and what the same scores say of
+copies that are wrong on purpose. Then how it came about: training, seconds, versions, machines,
+and the study itself with the command that repeats it.
 """
 
 from __future__ import annotations
 
-import math
 from html import escape
 from pathlib import Path
-from typing import Any
 
 import torch
 import xarray as xr
 
-from pushforward import figures, origin, page
+from pushforward import controls, figures, lines, origin, page, summary
 from pushforward.archive import Archive
 from pushforward.certificate_table import section as certified
+from pushforward.claims import SEEDS, across_seeds
 from pushforward.comparison import common
+from pushforward.control_table import section as controlled
 from pushforward.evaluation import (
     CURVES_FILE,
     SCORES_FILE,
@@ -72,50 +73,19 @@ def report(
         title=title or default_title(evaluation), description=description, evaluation=evaluation
     )
     body = [
-        _head(study, scores),
+        _head(study, scores, archive),
         page.section("Samples", *_samples(evaluation, archive)),
-        page.section("Spectra and densities", *_curves(curves)),
+        page.section("Curves", *_curves(curves)),
         page.section("Scores", *score_table(scores)),
+        page.section("Controls", *controlled(_controls(evaluation, archive), scores)),
         page.section("Solver", *certified(study.simulation, archive)),
         page.section("Training", *origin.training(study.training, archive)),
         page.section("Use the ensemble", *origin.usage(study, archive)),
-        page.section("Provenance", *origin.provenance(study, archive, scores.attrs["seconds"])),
+        page.section("Provenance", *origin.provenance(study, archive, scores.attrs)),
     ]
     path = archive.write_text(evaluation, FILE, page.document(study.title, "\n".join(body)))
     say(f"report: {path}")
     return path
-
-
-def verdict(scores: xr.Dataset, ensemble: str = "trained") -> str:
-    """One sentence: by how many scores the ensemble can be told from the solver, and by which.
-
-    >>> columns = {"value": [1.0, 9.0], "ratio": [1.0, 4.5], "p": [0.5, 0.01], "inside": [1, 0]}
-    >>> scores = xr.Dataset(
-    ...     {k: (("ensemble", "variable", "score"), [[v]]) for k, v in columns.items()},
-    ...     {"ensemble": ["trained"], "variable": ["u"], "score": ["w1", "flatness"],
-    ...      "title": ("score", ["One-point W₁", "Flatness"])})
-    >>> print(verdict(scores))
-    The trained ensemble differs from the solver in 1 of 2 scores: flatness (4.5 times the floor).
-    """
-    told = _told(scores, ensemble)
-    total = int(scores.value.sel(ensemble=ensemble).notnull().sum())
-    name = f"The {'Gaussian' if ensemble == 'gaussian' else ensemble} ensemble"
-    if not told:
-        return (
-            f"{name} cannot be told from the solver by any of the {total} scores: each lies "
-            "inside what two independent sets of solver members differ by."
-        )
-    many = len(scores.variable) > 1
-    listed = [
-        f"{row['title'].split(' (')[0].lower().replace('w₁', 'W₁').replace('mmd', 'MMD')}"
-        + (f" of {row['variable']}" if many else "")
-        + (f" ({row['ratio']:.1f} times the floor)" if math.isfinite(row["ratio"]) else "")
-        for row in told[:4]
-    ]
-    if len(told) > 4:
-        listed.append(f"{len(told) - 4} more")
-    named = " and ".join(filter(None, [", ".join(listed[:-1]), listed[-1]]))
-    return f"{name} differs from the solver in {len(told)} of {total} scores: {named}."
 
 
 def default_title(evaluation: Evaluation) -> str:
@@ -125,40 +95,49 @@ def default_title(evaluation: Evaluation) -> str:
     return f"{kind}, {' × '.join(map(str, simulation.grid.shape))}"
 
 
-def _told(scores: xr.Dataset, ensemble: str) -> list[dict[str, Any]]:
-    """The scores that are outside, those farthest from their floor first."""
-    one = scores.sel(ensemble=ensemble)
-    rows = []
-    for variable in one.variable.values:
-        for name in one.score.values:
-            cell = one.sel(variable=variable, score=name)
-            if math.isfinite(cell.value.item()) and not bool(cell.inside):
-                facts = {key: cell[key].item() for key in ("title", "ratio")}
-                rows.append({"variable": str(variable), **facts})
-    return sorted(rows, key=lambda row: -(row["ratio"] if math.isfinite(row["ratio"]) else 0))
-
-
-def _head(study: Study, scores: xr.Dataset) -> str:
-    total = int(scores.value.sel(ensemble="trained").notnull().sum())
-    outside = len(_told(scores, "gaussian"))
-    by_chance = "one" if total < 30 else f"{total / 20:.0f}"
+def _head(study: Study, scores: xr.Dataset, archive: Archive) -> str:
+    """The title, and what the scores say: of this ensemble, of chance, of the method."""
+    others = summary.told(scores, "gaussian")
+    total = summary.count(scores, "gaussian")
     note = (
-        f"{scores.attrs['members']} generated members against as many solver members that "
-        f"training never saw. Without its network the surrogate is Gaussian, and outside in "
-        f"{outside} of {total} scores. Of {total} scores about {by_chance} would be outside by "
-        "chance alone, since inside means below the 95% quantile of solver against solver."
+        f"{summary.chance(scores)} Compared are {scores.attrs['members']} generated members with "
+        "as many solver members that training never saw. Without its network the surrogate is "
+        f"Gaussian, and outside in {len(others)} of {total} scores."
     )
+    far = summary.farther(scores) if summary.told(scores, "trained") else ""
+    told = [part for part in (far, _trainings(study.evaluation, archive)) if part]
     return "\n".join(
         [
             "<header>",
             page.paragraph(f"Pushforward · {study.evaluation.name}", "kicker"),
             f"<h1>{escape(study.title)}</h1>",
             page.paragraph(study.description) if study.description else "",
-            page.paragraph(verdict(scores), "verdict"),
+            page.paragraph(summary.verdict(scores), "verdict"),
+            page.paragraph(" ".join(told)),
             page.paragraph(note, "note"),
             "</header>",
         ]
     )
+
+
+def _trainings(evaluation: Evaluation, archive: Archive) -> str:
+    """How many trainings stand behind the verdict."""
+    names = summary.trainings(evaluation, archive)
+    if len(names) < SEEDS:
+        return summary.behind(len(names))
+    tables = [restore(archive.read_json(name, SCORES_FILE)) for name in names]
+    try:
+        inside = across_seeds([one.sel(ensemble="trained") for one in tables]).inside
+    except ValueError:  # scores of different versions
+        return summary.behind(len(names))
+    return summary.behind(len(names), float((inside == 1).sum() / inside.notnull().sum()))
+
+
+def _controls(evaluation: Evaluation, archive: Archive) -> xr.Dataset | None:
+    """What was stored of the controls."""
+    if not (archive.folder(evaluation) / controls.FILE).exists():
+        return None
+    return restore(archive.read_json(evaluation, controls.FILE))
 
 
 def _samples(evaluation: Evaluation, archive: Archive) -> list[str]:
@@ -214,24 +193,13 @@ def _limits(fields: torch.Tensor) -> tuple[float, float, bool]:
 
 
 def _curves(curves: xr.Dataset) -> list[str]:
+    """Every variable's curves, with what the bands are."""
     present = [str(name) for name in curves.ensemble.values]
     parts = [page.legend([(name, words) for name, words in WORDS.items() if name in present])]
     several = curves.sizes["variable"] > 1
     for variable in map(str, curves.variable.values):
         if several:
             parts.append(f"<h3>{escape(variable)}</h3>")
-        energy = bool(curves.energy.sel(variable=variable))
-        drawings = [
-            figures.spectrum(curves, variable, f"{'Energy' if energy else 'Power'} spectrum"),
-            figures.density(curves, variable, "density", "Density at a point"),
-            figures.density(curves, variable, "gradient_density", "Density of derivatives"),
-        ]
-        parts.append(page.figures(drawings))
-    parts.append(
-        page.paragraph(
-            "Bands hold 95% of bootstrap resamples of the members. Spectra are totals per integer "
-            "shell, over shells that the solver resolves.",
-            "note",
-        )
-    )
+        parts.append(page.figures(lines.drawings(curves, variable)))
+    parts.append(page.paragraph(lines.note(curves), "note"))
     return parts

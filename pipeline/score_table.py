@@ -1,7 +1,8 @@
 """The report's table: every score in words and numbers beside the solver's own floor.
 
-Whether a score is inside its floor is said in words, and drawn as a place on a line, never by
-colour alone. Numbers carry the digits that their errors leave.
+Scores stand in families, each under a sentence on what it sees. Whether a score is inside its
+floor is said in words, and drawn as a place on a line, never by colour alone. Numbers carry the
+digits that their errors leave.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ from html import escape
 import xarray as xr
 
 from pushforward import page
-from pushforward.figures import SUPERSCRIPT
+from pushforward.multiplicity import LEVEL
+from pushforward.score_families import grouped
+from pushforward.strokes import SUPERSCRIPT
 from pushforward.verdicts import SIGNED, SMALL_IS_BAD
 
 
@@ -28,20 +31,18 @@ def score_table(scores: xr.Dataset) -> list[str]:
         "<small>● trained, □ Gaussian; shaded: inside</small></th>",
     ]
     rows = []
-    for variable in scores.variable.values:
-        for name in map(str, scores.score.values):
-            cell = scores.sel(variable=variable, score=name)
-            if bool(cell.value.isnull().all()):
-                continue
-            unit = f" [{cell.unit.item()}]" if cell.unit.item() else ""
-            label = escape(f"{cell.title.item()}{unit}")
-            remark = escape(str(variable)) if several else ""
-            rows.append(_row(cell, name, label, remark, scores.attrs["splits"]))
+    for family, names in grouped(map(str, scores.score.values)):
+        own = _rows(scores, names, several)
+        if own:
+            title = f"<b>{escape(family.title)}</b><small>{escape(family.sees)}</small>"
+            rows += [[f'<td class="family" colspan="{len(head)}">{title}</td>'], *own]
     notes = (
         "A number with × is the value over the floor: the mean of the same score between two "
         "disjoint sets of solver members of the same size. Inside means not above the 95% "
-        "quantile of that floor; p is the share of solver splits at least as far apart. ± is one "
-        "bootstrap standard error, z the distance from the floor's mean in its standard "
+        "quantile of that floor; far outside: also farther than the farthest of all scores in "
+        "97.5% of splits (single-step max-T of Westfall and Young, which allows for the number "
+        "of scores and for what they share). p is the share of solver splits at least as far "
+        "apart, ± one bootstrap standard error, z the distance from the floor's mean in standard "
         "deviations. Unbiased scores scatter around 0 and have no ratio. The "
         "nearest-neighbour ratio is the mean distance to the nearest training member over that "
         "of unseen solver members: 1 for fresh fields, towards 0 for copies; its limit is the "
@@ -52,7 +53,22 @@ def score_table(scores: xr.Dataset) -> list[str]:
             f" Scores of pairs and of nearest neighbours are of {scores.attrs['pairs']} members a "
             "side, all others of all."
         )
-    return [page.table(head, rows), page.paragraph(notes, "note")]
+    return [page.table(head, rows, "scores"), page.paragraph(notes, "note")]
+
+
+def _rows(scores: xr.Dataset, names: list[str], several: bool) -> list[list[str]]:
+    """The rows of some scores: of each variable that has them."""
+    rows = []
+    for variable in scores.variable.values:
+        for name in names:
+            cell = scores.sel(variable=variable, score=name)
+            if bool(cell.value.isnull().all()):
+                continue
+            unit = f" [{cell.unit.item()}]" if cell.unit.item() else ""
+            label = escape(f"{cell.title.item()}{unit}")
+            remark = escape(str(variable)) if several else ""
+            rows.append(_row(cell, name, label, remark, scores.attrs["splits"]))
+    return rows
 
 
 def _row(cell: xr.Dataset, name: str, label: str, variable: str, splits: int) -> list[str]:
@@ -89,31 +105,37 @@ def _share(value: float, limit: float) -> float:
 
 
 def _cell(cell: xr.Dataset, name: str, splits: int) -> str:
-    word = '<span class="in">inside</span>' if bool(cell.inside) else "<b>outside</b>"
+    word = '<span class="in">inside</span>'
+    if not bool(cell.inside):
+        far_out = "p_family" in cell and cell.p_family.item() <= LEVEL
+        word = "<b>far outside</b>" if far_out else "<b>outside</b>"
     times, p = cell.ratio.item(), cell.p.item()
     value, error = cell.value.item(), cell.standard_error.item()
+    both = _with_error(value, error)
     if name in SIGNED or name in SMALL_IS_BAD or not math.isfinite(times):
-        lead, facts = _number(value), f"± {_number(error, 2)}"
+        lead, _, error_text = both.partition(" ± ")
+        facts = [f"± {error_text}"] if error > 0 else []
     else:
-        lead, facts = f"{_number(times, 2)}×", _with_error(value, error)
+        lead, facts = f"{_number(times, 2)}×", [both]
     sign = "≤" if p <= 1 / (1 + splits) else "="  # fewer splits cannot say less
     z = cell["z"].item() if "z" in cell else math.nan
-    far = f"z = {_number(z, 2)}, " if math.isfinite(z) else ""
-    return (
-        f'<td class="word">{lead} {word}'
-        f"<small>{facts}</small><small>{far}p {sign} {_number(p, 2)}</small></td>"
-    )
+    facts += [f"z = {_number(z, 2)}"] if math.isfinite(z) else []
+    facts.append(f"p {sign} {_number(p, 2)}")
+    small = " ".join(f"<span>{fact}</span>" for fact in facts)
+    return f'<td class="word">{lead} {word}<small>{small}</small></td>'
 
 
 def _with_error(value: float, error: float) -> str:
     """A value to the second digit of its error.
 
     >>> _with_error(0.014212, 0.01537), _with_error(3.5318, 0.163), _with_error(1.1e-4, 2e-4)
-    ('0.014 ± 0.015', '3.53 ± 0.16', '1.10·10⁻⁴ ± 2.0·10⁻⁴')
+    ('0.014 ± 0.015', '3.53 ± 0.16', '1.1·10⁻⁴ ± 2.0·10⁻⁴')
     """
     if not (error > 0 and abs(value) >= 1e-3):
-        return f"{_number(value)} ± {_number(error, 2)}"
-    places = max(0, 1 - math.floor(math.log10(error)))
+        known = error > 0 and value != 0 and math.isfinite(value)
+        places = _order(value) - _order(error) + 2 if known else 3
+        return f"{_number(value, min(max(places, 1), 3))} ± {_number(error, 2)}"
+    places = max(0, 1 - _order(error))
     return f"{value:.{places}f} ± {error:.{places}f}".replace("-", "−")
 
 
@@ -125,13 +147,20 @@ def _number(value: float, digits: int = 3) -> str:
     """
     if not math.isfinite(value):
         return "n/a"
-    if value != 0 and abs(value) < 1e-3:
+    if value == 0:
+        return "0"
+    if abs(value) < 1e-3:
         mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
         text = f"{mantissa}·10{str(int(exponent)).translate(SUPERSCRIPT)}"
     else:
-        places = digits - 1 - (math.floor(math.log10(abs(value))) if value else 0)
+        places = digits - 1 - _order(value)
         text = f"{round(value, places):.{max(places, 0)}f}"
     return text.replace("-", "−")
+
+
+def _order(value: float) -> int:
+    """The power of ten of the first digit."""
+    return math.floor(math.log10(abs(value)))
 
 
 def strip(marks: dict[str, float], limits: tuple[float, float] = (0.1, 40.0)) -> str:

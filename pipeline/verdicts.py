@@ -5,6 +5,8 @@ ratio           value / floor_mean; NaN for unbiased estimates (MMD, energy dist
                 floor has mean 0
 z               (value - floor_mean) / floor_sd
 p               (1 + splits at least as bad) / (1 + splits)
+p_family        the same for the farthest of all scores: see `pushforward.multiplicity`, as the
+                attribute `chance_most`, how many scores are outside by chance
 inside          not worse than the floor's 95% quantile (memorisation: its 5% quantile, since
                 only a small distance to the training members is suspicious)
 standard_error  over bootstrap resamples of the members of both sides, never of pixels; for
@@ -27,6 +29,7 @@ import xarray as xr
 from torch import Tensor
 
 from pushforward.distances import PAIR_SCORES
+from pushforward.multiplicity import family_p, most_by_chance
 from pushforward.scores import SampleScore, Score
 from pushforward.suite import SUITE
 
@@ -40,6 +43,7 @@ COLUMNS = (
     "ratio",
     "z",
     "p",
+    "p_family",
 )
 
 
@@ -129,21 +133,30 @@ def table(
     shape = (len(ensembles), len(found), len(names))
     columns = {column: np.full(shape, np.nan) for column in COLUMNS}
     columns["inside"] = np.zeros(shape, dtype=bool)
-    variables = list(found)
-    for (variable, name), drawn in known.items():
+    at = [(list(found).index(variable), names.index(name)) for variable, name in known]
+    for (v, s), (_, name), drawn in zip(at, known, known.values(), strict=True):
         for e, values in enumerate(drawn.values):
             row = verdict(values[0].item(), values[1:], drawn.null, words[name])
             for column, number in row.items():
-                columns[column][e, variables.index(variable), names.index(name)] = number
+                columns[column][e, v, s] = number
+    facts = dict(attributes)
+    if known:
+        nulls = torch.stack([drawn.null.double() for drawn in known.values()])
+        small = [words[name].small for _, name in known]
+        facts["chance_most"] = most_by_chance(nulls, small)
+        for e in range(len(ensembles)):
+            own = torch.stack([drawn.values[e][0].double() for drawn in known.values()])
+            for (v, s), p in zip(at, family_p(own, nulls, small).tolist(), strict=True):
+                columns["p_family"][e, v, s] = p
     dims = ("ensemble", "variable", "score")
     return xr.Dataset(
         {name: (dims, values) for name, values in columns.items()},
         coords={
             "ensemble": list(ensembles),
-            "variable": variables,
+            "variable": list(found),
             "score": names,
             "title": ("score", [words[name].title for name in names]),
             "unit": ("score", [words[name].unit for name in names]),
         },
-        attrs=dict(attributes),
+        attrs=facts,
     )

@@ -119,6 +119,13 @@ def lineage(tmp_path: Path) -> Callable[..., tuple[Evaluation, StandArchive]]:
     return make
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Evaluation, StandArchive]:
+    """One evaluation and the archive it reads, for all tests of a file: they only read it."""
+    evaluation = evaluation_of()
+    return evaluation, complete(tmp_path_factory.mktemp("shared") / "runs", evaluation)
+
+
 @pytest.fixture
 def gray_scott() -> GrayScott:
     """An equation of two channels."""

@@ -7,7 +7,7 @@ import pytest
 import torch
 import xarray as xr
 
-from pushforward import figures
+from pushforward import figures, lines
 from pushforward.comparison import common, compare, grid_of
 from pushforward.layout import template
 from pushforward.nearest import nearest
@@ -88,11 +88,11 @@ def test_between_walls_a_shifted_copy_is_another_field() -> None:
 
 def test_figures_say_half_waves_and_show_the_walls() -> None:
     u = GaussianField.matern(2.0, 0.3).sample(range(20), WALLS)[:, None].float()
-    lines = curves({"solver": u, "trained": u}, u, WALLS, ["u"], bootstrap=10)
-    assert lines.attrs["boundary"] == "neumann"
-    assert "half waves k (shell)" in figures.spectrum(lines, "u", "Power spectrum")
-    lines.attrs.clear()
-    assert "wave number k (shell)" in figures.spectrum(lines, "u", "Power spectrum")
+    drawn = curves({"solver": u, "trained": u}, u, WALLS, ["u"], bootstrap=10)
+    assert drawn.attrs["boundary"] == "neumann"
+    assert "half waves k (shell)" in lines.spectrum(drawn, "u", "Power spectrum")
+    drawn.attrs.clear()
+    assert "wave number k (shell)" in lines.spectrum(drawn, "u", "Power spectrum")
     for grid in (WALLS, Grid((20,), (1.0,), "neumann")):
         fields = FIELD.sample(range(2), grid).float()
         assert all(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import re
+import shutil
 from html.parser import HTMLParser
 
 import numpy as np
@@ -15,10 +16,14 @@ import yaml
 from PIL import Image
 
 from pushforward import figures, page
-from pushforward.evaluation import evaluate
-from pushforward.report import default_title, report, verdict
+from pushforward.controls import FILE, WRONG, refusals
+from pushforward.evaluation import evaluate, plain, restore
+from pushforward.report import default_title, report
+from pushforward.score_families import grouped
 from pushforward.solvers import Grid
+from pushforward.spec import Evaluation
 from pushforward.study import Study
+from pushforward.summary import behind, farther, trainings, verdict
 
 VOID = {"meta", "img", "br", "link", "input"}
 
@@ -61,12 +66,19 @@ def read(text: str) -> Reader:
     return reader
 
 
-@pytest.fixture
-def made(lineage):
-    evaluation, archive = lineage()
+@pytest.fixture(scope="module")
+def made(shared):
+    evaluation, archive = shared
     scores = evaluate(evaluation, archive)
     path = report(evaluation, archive, title="Waves < in & a box", description="What it is.")
     return evaluation, archive, scores, path
+
+
+@pytest.fixture
+def copied(made, tmp_path):
+    evaluation, archive, _, _ = made
+    shutil.copytree(archive.root, tmp_path / "runs")
+    return evaluation, type(archive)(tmp_path / "runs")
 
 
 def test_the_page_needs_nothing_but_itself(made):
@@ -90,8 +102,9 @@ def test_the_page_has_all_its_parts(made):
     assert reader.headings == [
         "Waves < in & a box",
         "Samples",
-        "Spectra and densities",
+        "Curves",
         "Scores",
+        "Controls",
         "Solver",
         "Training",
         "Use the ensemble",
@@ -101,14 +114,21 @@ def test_the_page_has_all_its_parts(made):
     study = Study(title="x", evaluation=evaluation)
     assert all(spec.name in text for spec in study.specs)
     assert verdict(scores) in text
+    assert behind(1) in text
+    assert farther(scores) in text
     for title in scores.title.values:
         assert str(title) in text
+    for family, _ in grouped(map(str, scores.score.values)):
+        assert family.title in text
+        assert family.sees in text
+    for name in WRONG:
+        assert name in text.lower()
     assert f"pushforward run study.yaml --root {archive.root}" in text
     assert "held-out loss" in text
     assert "Calibration on held-out members" in text
-    cells = re.findall(r'<td class="word">.*?</td>', path.read_text())
+    cells = re.findall(r'<td class="word">[^<]+ <.*?<small>.*?</td>', path.read_text())
     assert len(cells) == scores.value.size
-    words = sum("<b>outside</b>" in cell for cell in cells)
+    words = sum("outside</b>" in cell for cell in cells)
     assert words == int((~scores.inside).sum())
     assert words + sum('<span class="in">inside</span>' in cell for cell in cells) == len(cells)
 
@@ -132,8 +152,9 @@ def test_the_code_on_the_page_opens_the_ensemble(made):
     assert repr(str(archive.root)) in blocks[0].replace("&#x27;", "'")
 
 
-def test_a_report_is_written_again_and_without_a_title(made):
-    evaluation, archive, _, path = made
+def test_a_report_is_written_again_and_without_a_title(copied):
+    evaluation, archive = copied
+    path = archive.folder(evaluation) / "report.html"
     assert report(evaluation, archive) == path
     assert f"<h1>{default_title(evaluation)}</h1>" in path.read_text()
     assert archive.verify(evaluation) == []
@@ -156,30 +177,64 @@ def test_a_report_without_scores_is_refused(lineage):
         report(evaluation, archive)
 
 
-def table(**columns: list[float]) -> xr.Dataset:
-    count = len(columns["value"])
-    coords = {
-        "ensemble": ["trained"],
-        "variable": ["u"],
-        "score": list("abcdefgh")[:count],
-        "title": ("score", [f"Score {letter}" for letter in "ABCDEFGH"[:count]]),
-    }
-    dims = ("ensemble", "variable", "score")
-    return xr.Dataset({k: (dims, [[v]]) for k, v in columns.items()}, coords)
+def test_trainings_of_other_seeds_are_found_and_others_are_not(copied):
+    evaluation, archive = copied
+    assert trainings(evaluation, archive) == [evaluation.name]
+    others = [with_training(evaluation, seed=seed) for seed in (1, 2)]
+    for other in (*others, with_training(evaluation, steps=40)):
+        shutil.copytree(archive.folder(evaluation), archive.folder(other))
+        values = {"kind": "evaluation", "spec": other.model_dump(mode="json")}
+        archive.write_json(other, "spec.json", values)
+    found = trainings(evaluation, archive)
+    assert found == [evaluation.name, *sorted(other.name for other in others)]
+    assert behind(3, 0.5).split(";")[0] in report(evaluation, archive).read_text()
 
 
-def test_the_verdict_counts_and_names_the_worst_first():
-    nothing = table(value=[1.0, 1.0], ratio=[1.0, 1.0], inside=[True, True])
-    assert verdict(nothing).startswith(
-        "The trained ensemble cannot be told from the solver by any"
-    )
-    some = table(value=[1.0] * 3, ratio=[3.0, 7.0, 1.0], inside=[False, False, True])
-    assert verdict(some) == (
-        "The trained ensemble differs from the solver in 2 of 3 scores: "
-        "score b (7.0 times the floor) and score a (3.0 times the floor)."
-    )
-    gaps = table(value=[1.0, np.nan], ratio=[np.nan, np.nan], inside=[False, False])
-    assert verdict(gaps).endswith("in 1 of 1 scores: score a.")
+def with_training(evaluation: Evaluation, **values: int) -> Evaluation:
+    generation = evaluation.generation
+    training = generation.training.model_copy(update=values)
+    other = generation.model_copy(update={"training": training})
+    return Evaluation.model_validate({**dict(evaluation), "generation": other})
+
+
+def test_the_controls_of_an_evaluation_are_refused_where_they_must_be(made):
+    evaluation, archive, scores, _ = made
+    found = restore(archive.read_json(evaluation, FILE))
+    refused = {name: {s for _, s in cells} for name, cells in refusals(found).items()}
+    assert {*refused} == {"another set", *WRONG}
+    assert "memorisation" in refused["training copy"]
+    assert {"log_spectral_distance", "worst_shell", "top_octave"} <= refused["2/3 low-pass"]
+    assert {"frechet", "classifier_auc"} & refused["few members, repeated"]
+    assert "top_octave" in refused["10% white noise"]
+    assert "log_spectral_distance" not in refused["random phases"]
+    assert len(refused["another set"]) <= 0.3 * found.sizes["score"]
+    assert {*map(str, found.score.values)} == {*map(str, scores.score.values)}
+
+
+def test_a_control_that_nothing_refuses_is_told_of(copied):
+    evaluation, archive = copied
+    found = restore(archive.read_json(evaluation, FILE))
+    found["inside"] = xr.ones_like(found.inside)
+    archive.write_json(evaluation, FILE, plain(found))
+    text = report(evaluation, archive).read_text()
+    assert f"Not refused by any score on these data: {', '.join(WRONG)}" in text
+    (archive.folder(evaluation) / FILE).unlink()
+    assert "There are no controls" in report(evaluation, archive).read_text()
+
+
+def test_every_curve_is_drawn_and_an_older_evaluation_has_fewer(made, copied):
+    path, (evaluation, archive) = made[-1], copied
+    labels = ("Energy spectrum", "Enstrophy spectrum", "Flux of energy", "Flux of enstrophy")
+    labels += ("Structure functions", "Variance along modes", "Density at a point")
+    for label in labels:
+        assert f'aria-label="{label}' in path.read_text()
+    curves = restore(archive.read_json(evaluation, "curves.json"))
+    older = curves[[n for n in curves if str(n).startswith(("spectrum", "density", "gradient"))]]
+    older = older.assign({n: curves[n] for n in ("value", "slope", "resolved", "energy")})
+    archive.write_json(evaluation, "curves.json", plain(older))
+    text = report(evaluation, archive).read_text()
+    assert 'aria-label="Structure functions' not in text
+    assert 'aria-label="Energy spectrum' in text
 
 
 def test_fields_are_drawn_with_y_upwards_on_one_scale():

@@ -1,0 +1,186 @@
+"""The report's first words: can the ensemble be told from the solver's, and who may claim so.
+
+All sentences are computed from the table of scores. Of many scores some are outside by chance, so
+an ensemble is said to differ when more are outside than the splits of the solver's own members
+have, or when one is farther than the farthest of all scores is there (`pushforward.multiplicity`).
+How good one trained surrogate is says little of the method: that takes several trainings.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import xarray as xr
+
+from pushforward.archive import Archive
+from pushforward.claims import SEEDS
+from pushforward.multiplicity import LEVEL
+from pushforward.spec import Evaluation, restore
+
+NAMED = 4  # scores in the sentence
+SMALL = ("Fréchet", "MMD", "POD", "W₁", "AUC")  # words that stay as they are in a sentence
+
+
+def verdict(scores: xr.Dataset, ensemble: str = "trained") -> str:
+    """One sentence: whether the ensemble can be told from the solver, and by which scores.
+
+    >>> columns = {"value": [1.0, 9.0], "ratio": [1.0, 4.5], "p_family": [0.9, 0.01],
+    ...     "inside": [1, 0]}
+    >>> scores = xr.Dataset(
+    ...     {k: (("ensemble", "variable", "score"), [[v]]) for k, v in columns.items()},
+    ...     {"ensemble": ["trained"], "variable": ["u"], "score": ["w1", "flatness"],
+    ...      "title": ("score", ["One-point W₁", "Flatness"])})
+    >>> print(verdict(scores))
+    The trained ensemble differs from the solver in 1 of 2 scores: flatness (4.5 times the floor).
+    """
+    found, total = told(scores, ensemble), count(scores, ensemble)
+    name = f"The {'Gaussian' if ensemble == 'gaussian' else ensemble} ensemble"
+    if not found:
+        return (
+            f"{name} cannot be told from the solver by any of the {total} scores: each lies "
+            "inside what two independent sets of solver members differ by."
+        )
+    many = scores.sizes["variable"] > 1
+    listed = [_called(row, many) for row in found[:NAMED]]
+    if len(found) > NAMED:
+        listed.append(f"{len(found) - NAMED} more")
+    named = " and ".join(filter(None, [", ".join(listed[:-1]), listed[-1]]))
+    if differs(scores, ensemble):
+        return f"{name} differs from the solver in {len(found)} of {total} scores: {named}."
+    if "p_family" in scores and (1 + scores.attrs.get("splits", math.inf)) * LEVEL < 1:
+        return (
+            f"{name} is outside in {len(found)} of {total} scores ({named}); so few splits as "
+            f"{scores.attrs['splits']} cannot tell whether that is chance."
+        )
+    lie = "lies" if len(found) == 1 else "lie"
+    return (
+        f"{name} cannot be told from the solver: {len(found)} of {total} scores {lie} outside "
+        f"({named}), no more and no farther than chance puts there."
+    )
+
+
+def differs(scores: xr.Dataset, ensemble: str = "trained") -> bool:
+    """Whether more scores are outside than chance allows, or one is farther than it allows."""
+    found = told(scores, ensemble)
+    if "p_family" not in scores:  # of an earlier version: any score outside counts
+        return bool(found)
+    most = scores.attrs.get("chance_most")
+    farthest = scores.p_family.sel(ensemble=ensemble).min().item()
+    return farthest <= LEVEL or (most is not None and len(found) > most)
+
+
+def chance(scores: xr.Dataset) -> str:
+    """How many of so many scores are outside by chance, in words.
+
+    >>> row = xr.Dataset({"value": (("ensemble", "score"), [[1.0] * 20])},
+    ...     {"ensemble": ["trained"]}, {"chance_most": 4, "splits": 200})
+    >>> print(chance(row))
+    Two sets of solver members are outside each other in 1.0 of 20 scores on average, and in at most 4 in 97.5% of 200 splits.
+    """  # noqa: E501
+    total = count(scores, "trained")
+    mean = f"{total / 20:.1f}"
+    text = f"Two sets of solver members are outside each other in {mean} of {total} scores"
+    if "chance_most" not in scores.attrs:
+        return f"{text} on average."
+    return (
+        f"{text} on average, and in at most {scores.attrs['chance_most']} in 97.5% of "
+        f"{scores.attrs['splits']} splits."
+    )
+
+
+def farther(scores: xr.Dataset, ensemble: str = "trained") -> str:
+    """In how many scores it is farther than chance ever takes the farthest; empty if not known.
+
+    >>> row = xr.Dataset({"p_family": (("ensemble", "score"), [[0.005, 1.0]])},
+    ...     {"ensemble": ["trained"]})
+    >>> print(farther(row))
+    It is far outside in 1 of these: farther than the farthest of all scores in 97.5% of splits.
+    """
+    if "p_family" not in scores:
+        return ""
+    number = int((scores.p_family.sel(ensemble=ensemble) <= LEVEL).sum())
+    return (
+        f"It is far outside in {number or 'none'} of these: farther than the farthest of all "
+        "scores in 97.5% of splits."
+    )
+
+
+def trainings(evaluation: Evaluation, archive: Archive) -> list[str]:
+    """The evaluations in an archive that differ from this one in the seed of training alone.
+
+    This one is the first of them.
+    """
+    seed, names = evaluation.generation.training.seed, []
+    for entry in archive.search(kind="evaluation"):
+        values = entry.spec
+        try:
+            values["generation"]["training"]["seed"] = seed
+            same = restore("evaluation", values).name == evaluation.name
+        except (KeyError, ValueError):  # of another version
+            continue
+        if same and entry.sealed and entry.name != evaluation.name:
+            names.append(entry.name)
+    return [evaluation.name, *names]
+
+
+def behind(seeds: int, inside: float = math.nan) -> str:
+    """How many trainings stand behind the numbers, and what that allows to say.
+
+    `inside` is the share of scores that are inside for every seed.
+
+    >>> print(behind(1))
+    One training stands behind these numbers: they say how good this trained surrogate is, and nothing about the method, which takes at least 3 trainings that differ in their seed.
+    """  # noqa: E501
+    if seeds < SEEDS:
+        many = "One training stands" if seeds == 1 else f"{seeds} trainings stand"
+        return (
+            f"{many} behind these numbers: they say how good this trained surrogate is, and "
+            f"nothing about the method, which takes at least {SEEDS} trainings that differ in "
+            "their seed."
+        )
+    share = (
+        "" if math.isnan(inside) else f"; {inside:.0%} of the scores are inside for all of them"
+    )
+    return (
+        f"{seeds} trainings that differ in their seed are in this archive{share}. The numbers "
+        "here are of one of them."
+    )
+
+
+def count(scores: xr.Dataset, ensemble: str) -> int:
+    """How many scores there are, over all variables."""
+    return int(scores.value.sel(ensemble=ensemble).notnull().sum())
+
+
+def told(scores: xr.Dataset, ensemble: str) -> list[dict[str, Any]]:
+    """The scores that are outside, those farthest from their floor first."""
+    one, rows = scores.sel(ensemble=ensemble), []
+    for variable in one.variable.values:
+        for name in one.score.values:
+            cell = one.sel(variable=variable, score=name)
+            if math.isfinite(cell.value.item()) and not bool(cell.inside):
+                z = cell["z"].item() if "z" in cell else math.nan
+                facts = {key: cell[key].item() for key in ("title", "ratio")}
+                rows.append({"variable": str(variable), "z": z, **facts})
+    return sorted(rows, key=_near)
+
+
+def _near(row: dict[str, Any]) -> float:
+    """Minus how far a score is: in deviations of its floor, or else by its ratio."""
+    known = [abs(row[key]) for key in ("z", "ratio") if math.isfinite(row[key])]
+    return -known[0] if known else 0.0
+
+
+def _called(row: dict[str, Any], many: bool) -> str:
+    """A score in a sentence: its name, of what, and how far from its floor."""
+    words = row["title"].split(" (")[0].split(" ")
+    name = " ".join(word if word.strip(",") in SMALL else word.lower() for word in words)
+    of = f" of {row['variable']}" if many else ""
+    if math.isfinite(row["ratio"]) and row["ratio"] > 1:
+        return f"{name}{of} ({row['ratio']:.1f} times the floor)"
+    return (
+        f"{name}{of} (z = {row['z']:.0f})".replace("-", "−")
+        if math.isfinite(row["z"])
+        else (name + of)
+    )
