@@ -1,7 +1,7 @@
 """The bases by name.
 
-Fourier and cosine waves are functions on every grid of a box, Haar's blocks on grids that halve;
-pixel and PCA coefficients belong to the grid they were fitted on.
+Fourier and cosine waves and principal components are functions on every grid of a box, Haar's
+blocks on grids that halve; pixels belong to the grid they were fitted on.
 """
 
 from __future__ import annotations

@@ -177,6 +177,21 @@ class Basis(nn.Module, ABC):
         size = mean.abs().amax(1)
         return bool((mean.amax(1) - mean.amin(1) <= 1e-9 * size).all())
 
+    def landmarks(self, grid: Grid) -> Float[Tensor, "channel ..."]:
+        """What of the mean varies over the box, (channel, *grid), of mean square 1 or nothing.
+
+        Where a law differs from place to place these tell the places apart, and what they leave
+        alike (a steady forcing by one wave: along it) remains alike.
+        """
+
+        def make() -> Tensor:
+            mean = self.place(self.mean, grid)
+            swing = mean - mean.flatten(1).mean(1).view(-1, *[1] * grid.ndim)
+            size = swing.flatten(1).square().mean(1).sqrt().clamp_min(1e-30)
+            return (swing / size.view(-1, *[1] * grid.ndim)).float()
+
+        return self._remember(("landmarks", grid.shape), make)
+
     @property
     def log_variance(self) -> Float[Tensor, "channel mode"]:
         """log v_k, for channels of unit variance at a point; dropped ones hold the smallest kept.

@@ -73,7 +73,9 @@ class NeuralDenoiser(Denoiser):
     Wiener estimate, with the data's spectrum) and pink (half-way). It answers in white and pink,
     which are scaled back to coefficients of unit variance. It is conditioned, in every layer, on
     the mean log snr and on the power of every band of scales: how energetic a member is decides
-    how it goes on. Where coefficients have a place, their log snr is a map that it sees, too.
+    how it goes on. Where coefficients have a place, their log snr is a map that it sees, too. A
+    network that moves with its fields cannot tell places apart; where the mean varies over the
+    box, as under a steady forcing, it sees the mean.
 
     The bands are those of the basis's kind, whatever its resolution, so a network's weights serve
     a basis of any resolution; each has a gain of its own on the answer.
@@ -100,12 +102,14 @@ class NeuralDenoiser(Denoiser):
         super().__init__()
         self.basis = basis
         self.grids = basis.working_grids(oversampling)
+        moves = basis.translates and basis.grid.periodic
+        self.guided = moves and not basis.homogeneous
         self.network = backbone.build(
-            (5 if basis.localised else 4) * basis.channels,
+            (4 + basis.localised + self.guided) * basis.channels,
             2 * basis.channels,
             condition=2 * basis.channels * basis.bands,
             ndim=self.grids[0].ndim,
-            periodic=basis.translates and basis.grid.periodic,
+            periodic=moves,
         )
         # 1 / standard deviation of a band's power of Gaussian y
         count = basis.mask.new_zeros((basis.channels, basis.bands), dtype=torch.float32)
@@ -179,6 +183,9 @@ class NeuralDenoiser(Denoiser):
         depth = log_snr.clamp(-12, 12) / 8
         if basis.localised:
             fields = torch.cat([fields, basis.spread(depth, grid)], 1)
+        if self.guided:
+            marks = basis.landmarks(grid)
+            fields = torch.cat([fields, marks.expand(len(fields), *marks.shape).to(fields)], 1)
         power = basis.band_mean(y.square()) - basis.band_mean(basis.mask.to(y))
         condition = [basis.band_mean(depth), (power * self.certainty).clamp(-6, 6)]
         answer = self.network(fields, torch.cat(condition, 1).flatten(1))

@@ -12,8 +12,10 @@ U_1 = -S H,
 is symmetric and orthogonal and takes E to U S^T, so its last columns complete U. Coefficients are
 (U^T u, (Q u)_2) / sqrt(N): two thin matrix products, and Parseval's identity holds to round-off.
 
-The components are known on the grid of the data only, and as well as the data determines them: a
-rank close to the number of fields makes the last ones fit noise.
+Between the points of the data's grid the components are its waves interpolated, so they are
+functions on every grid of the box (an even grid's highest wave, which has no phase, is left out
+elsewhere). They are known as well as the data determines them: a rank close to the number of
+fields makes the last ones fit noise.
 
     Schreiber, Parlett, Block reflectors, SIAM J. Numer. Anal. 25 (1988), doi:10.1137/0725014
     Halko, Martinsson, Tropp, Finding structure with randomness (2009), arXiv:0909.4061
@@ -29,9 +31,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from pushforward.generative.addresses import paired
-from pushforward.generative.basis import Basis
+from pushforward.generative.basis import Basis, same_box
 from pushforward.generative.modes import Modes
-from pushforward.generative.pixel import tied
 from pushforward.generative.whitening import checked, live_modes, whitened
 from pushforward.solvers import Grid, Use, normals
 
@@ -111,21 +112,23 @@ class PCABasis(Basis):
     def read(
         self, fields: Float[Tensor, "... channel *grid"], grid: Grid
     ) -> Float[Tensor, "... channel mode"]:
-        tied(self, grid)
-        return _read(fields.flatten(-grid.ndim) * grid.size**-0.5, *self._completed(fields))
+        same_box(self, grid)
+        u = grid.resample(fields, self.grid).flatten(-grid.ndim)
+        return _read(u * self.grid.size**-0.5, *self._completed(fields))
 
     def place(
         self, raw: Float[Tensor, "... channel mode"], grid: Grid
     ) -> Float[Tensor, "... channel *grid"]:
-        tied(self, grid)
+        same_box(self, grid)
         components, turn, tail = self._completed(raw)
         first, rest = raw[..., : len(turn)], raw[..., len(turn) :]
         inner = rest @ tail
         u = (first - inner) @ components.T + torch.cat([inner @ turn.T, rest], -1)
-        return (u * math.sqrt(grid.size)).unflatten(-1, grid.shape)
+        u = (u * math.sqrt(self.grid.size)).unflatten(-1, self.grid.shape)
+        return self.grid.resample(u, grid)
 
     def held(self, grid: Grid) -> Bool[Tensor, " mode"]:
-        tied(self, grid)
+        same_box(self, grid)
         return torch.ones_like(self.shell, dtype=torch.bool)
 
     def working_grids(self, oversampling: float = 1.0) -> list[Grid]:
@@ -150,8 +153,8 @@ class PCABasis(Basis):
     def extend(self, grid: Grid, *, floor: float = 1e-11) -> PCABasis:
         """Refused, with the reason."""
         raise ValueError(
-            "expected a basis whose functions are known between the points, got pca, whose "
-            "components are vectors on the grid of the data; choose fourier, cosine or haar"
+            "expected a basis with scales to continue on a finer grid, got pca, whose components "
+            "have no finer ones beyond them; choose fourier, cosine or haar"
         )
 
     def addresses(self) -> tuple[Int[Tensor, "address word"], Int[Tensor, " mode"] | None]:

@@ -140,5 +140,5 @@ def tied(basis: Basis, grid: Grid) -> None:
         raise ValueError(
             f"expected the grid {basis.grid.shape} of extent {basis.extent} that the {basis.kind} "
             f"basis was fitted on, got {grid.shape} of extent {grid.extent}; a basis that other "
-            "grids have too is fourier, cosine or haar"
+            "grids have too is fourier, cosine, haar or pca"
         )

@@ -155,12 +155,15 @@ class Generation(Spec):
                 f"expected a grid of the training box {grid.extent}, {grid.boundary}, got extent "
                 f"{self.target.extent}, {self.target.boundary}; change its shape only"
             )
-        tied = surrogate.basis in ("pixel", "pca")
-        if tied and (self.extend or self.target.shape != grid.shape):
+        if surrogate.basis == "pixel" and self.target.shape != grid.shape:
             raise ValueError(
-                f"expected the training grid {grid.shape} for the basis {surrogate.basis}, which "
-                f"has no other, got {self.target.shape} and extend {self.extend}; leave them out, "
-                "or choose fourier"
+                f"expected the training grid {grid.shape} for the basis pixel, which has no "
+                f"other, got {self.target.shape}; leave it out, or choose fourier"
+            )
+        if surrogate.basis in ("pixel", "pca") and self.extend:
+            raise ValueError(
+                f"expected extend false for the basis {surrogate.basis}, which has no scales to "
+                "continue, got true; leave it out, or choose fourier"
             )
         if self.extend:
             finer(grid, self.target)

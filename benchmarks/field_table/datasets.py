@@ -5,8 +5,9 @@ Its files hold ten trajectories of 15 001 frames (`ns.mat`, `stochastic_ns_64.ma
 used, 20 000 for training), 1200 of 20 frames (turbulent; the last ten, 9600), one of 201 (KdV,
 160) and 1200 of 101 (stochastic KdV, 50 000). Its scores are taken against the first 1000 (all,
 in 1-D) of those that were *learnt from*. Here the snapshots are as many, of more trajectories,
-and scores are taken against one frame each of trajectories that training never saw, so that they
-are independent, and so are those of the null.
+and scores are taken against one frame each of trajectories of another seed, so that they are
+independent, and so are those of the null. No setting of any method was chosen by looking at them:
+members of the first seed beyond those that are learnt from served for that.
 
 The published numbers do not fit the stated viscosity of `ns.mat`: fields from rest under
 0.1 (sin + cos)(2 pi (x + y)) up to t = 15 have a mean of mean square 0.27 at 1e-3 and 0.52 at
@@ -35,8 +36,11 @@ from .shelf import FOLDER, keep, kept
 class Dataset:
     """A set by its plain numbers.
 
-    `learnt` snapshots of `trajectories` are trained on; `unseen` other trajectories are scored
-    against, one frame of each. `reference` and `drawn` are the sizes of the benchmark's scores.
+    `learnt` snapshots of `trajectories` are trained on; `unseen` trajectories of another seed are
+    scored against, one frame of each. `reference` and `drawn` are the sizes of the benchmark's
+    scores. `solver` replaces settings of the study's simulation, which is certified to 1e-3 of
+    every trajectory, by cheaper ones: the law of a coarser scheme serves a comparison as well, as
+    what is learnt and what is scored against are both of it.
     """
 
     title: str
@@ -48,24 +52,28 @@ class Dataset:
     reference: int
     drawn: int
     network: Backbone
+    solver: tuple[str, ...] = ()
 
-    def simulation(self, points: int | None = None, members: int = 0) -> Simulation:
-        """The simulation; or `members` of another seed, on so many points an axis."""
+    def simulation(self, members: int, seed: int, points: int | None = None) -> Simulation:
+        """The study's simulation of so many members, on so many points an axis (its own)."""
         changes: dict[str, object] = {
             "times": list(self.times),
-            "members": members or self.trajectories + self.unseen,
+            "members": members,
+            "seed": seed,
             "block": 100,
             "batch": 20,
         }
         if points is not None:
-            changes |= {"grid.shape": [points, points], "seed": 1}
+            changes["grid.shape"] = [points, points]
         return Study.load(
             self.study,
             [f"simulation.{name}={value}" for name, value in changes.items()]
+            + [f"simulation.{setting}" for setting in self.solver]
             + ["training.members=1", "training.held_out=1", "evaluation.members=2"],
         ).simulation
 
 
+LEARNT, UNSEEN, FINER = 0, 2, 1  # seeds of the members
 FLOW = Backbone(width=32, modes=8, layers=4)
 WAVE = Backbone(width=32, modes=32, layers=4)
 DATASETS = {
@@ -74,12 +82,15 @@ DATASETS = {
         2000, 20_000, 4000, 1000, 100, FLOW,
     ),
     "stochastic_navier_stokes": Dataset(
-        "Stochastic Navier-Stokes", "stochastic_navier_stokes", tuple(range(1, 11)),
-        2000, 20_000, 4000, 1000, 100, FLOW,
+        "Stochastic Navier-Stokes", "stochastic_navier_stokes",
+        tuple(frame / 4 for frame in range(1, 21)),
+        1000, 20_000, 2000, 1000, 100, FLOW,
+        ("solver_grid.shape=[64, 64]", "step=0.0078125"),
     ),
     "turbulent_navier_stokes": Dataset(
         "Navier-Stokes, viscosity 1e-5", "fno_1e-5", tuple(range(11, 21)),
-        960, 9600, 2400, 1000, 100, FLOW,
+        960, 9600, 2000, 1000, 100, FLOW,
+        ("solver_grid.shape=[128, 128]", "tolerance=1e-4"),
     ),
     "kdv": Dataset("KdV", "kdv", (0.25, 0.5, 0.75, 1.0), 160, 160, 1600, 160, 200, WAVE),
     "stochastic_kdv": Dataset(
@@ -102,22 +113,22 @@ class Fields:
 def load(name: str) -> Fields:
     """A data set's fields, simulated when they are not there yet."""
     dataset = DATASETS[name]
-    simulation = dataset.simulation()
-    key = f"fields/{simulation.name}/{dataset.learnt}"
+    learnt = dataset.simulation(dataset.trajectories, LEARNT)
+    unseen = dataset.simulation(dataset.unseen, UNSEEN)
+    key = f"fields/{learnt.name}/{unseen.name}/{dataset.learnt}"
     fields = kept(key)
     if fields is None:
-        frames = _frames(simulation)
-        own = frames[: dataset.trajectories].flatten(0, 1)
+        own = _frames(learnt).flatten(0, 1)
         chosen = torch.randperm(len(own), generator=torch.Generator().manual_seed(0))
-        unseen = one_frame_each(frames[dataset.trajectories :])
-        fields = Fields(simulation.grid, own[chosen[: dataset.learnt]], unseen)
+        own = own[chosen[: dataset.learnt]]
+        fields = Fields(learnt.grid, own, one_frame_each(_frames(unseen)))
         keep(key, fields)
     return fields
 
 
 def finer(name: str, points: int, members: int) -> Tensor:
     """Unseen fields solved on another grid, one frame of each of so many trajectories."""
-    return one_frame_each(_frames(DATASETS[name].simulation(points, members)))
+    return one_frame_each(_frames(DATASETS[name].simulation(members, FINER, points)))
 
 
 def one_frame_each(frames: Tensor) -> Tensor:

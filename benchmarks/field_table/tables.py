@@ -23,7 +23,7 @@ from torch import Tensor
 from pushforward.solvers import Grid
 
 from . import shelf
-from .datasets import DATASETS, finer, load
+from .datasets import DATASETS, LEARNT, finer, load
 from .metrics import theirs
 from .rivals import RIVALS, Budget, Rival
 from .scoring import beside, null, own
@@ -183,7 +183,7 @@ def table_d(run: Run) -> None:
         key = f"d/{dataset}/solver"
         if key in store:
             continue
-        simulation = DATASETS[dataset].simulation()
+        simulation = DATASETS[dataset].simulation(SOLVED, LEARNT)
         problem = simulation.problem()
         problem.run(range(4), seed=2)
         began = time.process_time()

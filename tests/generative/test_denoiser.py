@@ -152,6 +152,69 @@ def test_network_commutes_with_translations() -> None:
     torch.testing.assert_close(moved, expected, rtol=1e-3, atol=1e-4)
 
 
+def test_network_moves_with_the_mean_where_the_law_differs_from_place_to_place() -> None:
+    """The mean alone tells it where it is: moved together, fields and mean move the answer."""
+    grid = Grid((16, 16))
+    x = torch.arange(16).double() / 16
+    shift, moved = torch.tensor([[0.0, 0.25]] * 3), torch.sin(2 * math.pi * (x - 0.25))
+    u = skewed(grid, 400)
+    here, there = (
+        FourierBasis.fit(u - u.mean(0) + 3 * mean, grid)
+        for mean in (torch.sin(2 * math.pi * x), moved)
+    )
+    one, two, still = (
+        NeuralDenoiser(basis, Backbone(width=6, modes=3, layers=1))
+        for basis in (here, there, here)
+    )
+    disturb(one)
+    for other in (two, still):
+        other.load_state_dict(dict(one.named_parameters()), strict=False)
+    y = here.noise(0, Use.PRIOR, range(3))
+    log_snr = here.log_variance.float().expand_as(y) + 8
+    expected = here.translate(one.correction(y, log_snr), shift)
+    torch.testing.assert_close(
+        two.correction(here.translate(y, shift), log_snr), expected, rtol=1e-2, atol=1e-3
+    )
+    wrong = still.correction(
+        here.translate(y, shift), log_snr
+    )  # negative control: an unmoved mean
+    assert (wrong - expected).abs().max() > 0.05 * expected.abs().max()
+
+
+def test_network_learns_where_a_field_is_rough() -> None:
+    """A variance locked to the mean's crest is learnt by a network that sees the mean."""
+    grid = Grid((32,))
+    x = torch.arange(32).double() / 32
+    noise = torch.randn(512, 1, 32, generator=torch.Generator().manual_seed(1)).double()
+    crest = torch.sin(2 * math.pi * x)
+    u = GaussianField.matern(2.0, 0.2, deviation=1.0).sample(range(512), grid)[:, None]
+    u = u * torch.exp(crest) + 0.01 * noise
+    losses = []
+    for mean in (3 * crest, torch.zeros(32)):
+        surrogate = Surrogate.fit(
+            Architecture(backbone=Backbone(width=16, modes=8, layers=2)),
+            u - u.mean(0) + mean,
+            grid,
+        )
+        z = surrogate.basis.analyse(u - u.mean(0) + mean, grid).float()
+        optimizer = torch.optim.Adam(surrogate.denoiser.parameters(), 3e-3)
+        generator = torch.Generator().manual_seed(0)
+        tail = []
+        for _ in range(150):
+            some = z[torch.randint(len(z), (64,), generator=generator)]
+            places = (torch.arange(64) + torch.rand(64, generator=generator)) / 64
+            eps = torch.randn(some.shape, generator=generator)
+            loss = surrogate.loss(some, places, eps).mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            tail.append(loss.item())
+        losses.append(torch.tensor(tail[-50:]))
+    told, untold = losses
+    error = ((told.var() + untold.var()) / 50).sqrt()
+    assert untold.mean() - told.mean() > 4 * error
+
+
 @pytest.mark.parametrize("hierarchy", [0.0, 0.5, 1.0])
 @pytest.mark.parametrize("copies", [1, 2])
 def test_loss_of_an_untrained_surrogate_is_one(hierarchy: float, copies: int) -> None:

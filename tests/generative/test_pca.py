@@ -108,6 +108,22 @@ def test_channels_share_their_components() -> None:
     assert overlap.item() == pytest.approx(10, abs=0.1)
 
 
+def test_components_are_functions_on_every_grid() -> None:
+    """The same function on a finer grid, and the same coefficients of it."""
+    fine, u = Grid((30, 16)), GaussianField.matern(3.0, 0.5, cutoff=3).sample(range(120), GRID)
+    basis = PCABasis.fit(u[:, None], GRID, rank=20)
+    x = basis.analyse(u[:4, None], GRID)
+    finer = basis.synthesise(x, fine)
+    torch.testing.assert_close(finer[..., ::2][..., [0, 5, 10], :][:, :, 0], u[:4, None, 0])
+    torch.testing.assert_close(GRID.resample(u[:4, None], fine), finer)
+    torch.testing.assert_close(basis.analyse(finer, fine), x)
+    assert basis.noise(0, Use.PRIOR, range(2)).shape == x[:2].shape
+    with pytest.raises(ValueError, match="expected a grid of the box"):
+        basis.synthesise(x, Grid((12, 8), extent=(2.0, 1.0)))
+    with pytest.raises(ValueError, match="got pca, whose components have no finer ones"):
+        basis.extend(fine)
+
+
 def test_a_rank_that_fields_cannot_determine_is_refused() -> None:
     assert PCABasis.fit(draws(41), GRID).components.shape == (96, 10)
     for rank in (0, 40, 97):
