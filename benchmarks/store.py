@@ -35,6 +35,8 @@ class Store:
         return self.values.get(key, default)
 
     def __setitem__(self, key: str, value: Any) -> None:
+        if self.path.exists():  # another run may have written meanwhile
+            self.values |= json.loads(self.path.read_text(encoding="utf-8"))
         self.values[key] = value
         new = self.path.with_suffix(".new")
         new.write_text(json.dumps(self.values, indent=1), encoding="utf-8")

@@ -121,9 +121,9 @@ def load(name: str) -> Fields:
         own = _frames(learnt).flatten(0, 1)
         chosen = torch.randperm(len(own), generator=torch.Generator().manual_seed(0))
         own = own[chosen[: dataset.learnt]]
-        fields = Fields(learnt.grid, own, one_frame_each(_frames(unseen)))
+        fields = {"learnt": own, "unseen": one_frame_each(_frames(unseen))}
         keep(key, fields)
-    return fields
+    return Fields(learnt.grid, **fields)
 
 
 def finer(name: str, points: int, members: int) -> Tensor:

@@ -19,20 +19,20 @@ def rows() -> Store:
     return Store("field_table/rows")
 
 
-def kept(key: str) -> Any:
-    """What was fitted under a key, or None. Only this benchmark's own files are opened."""
+def kept(key: str) -> dict[str, Any] | None:
+    """What was kept under a key: tensors and plain numbers."""
     path = _path(key)
-    return torch.load(path, weights_only=False) if path.exists() else None
+    return torch.load(path, weights_only=True) if path.exists() else None
 
 
-def keep(key: str, fitted: Any) -> None:
-    """Keeps what was fitted, whole or not at all."""
+def keep(key: str, values: dict[str, Any]) -> None:
+    """Keeps tensors and plain numbers, whole or not at all."""
     path = _path(key)
     path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_suffix(".new")
-    torch.save(fitted, new)
+    torch.save(values, new)
     new.replace(path)
 
 
 def _path(key: str) -> Path:
-    return FOLDER / "fitted" / f"{key.replace('/', '-')}.pt"
+    return FOLDER / "kept" / f"{key.replace('/', '-')}.pt"

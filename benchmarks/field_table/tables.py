@@ -13,7 +13,7 @@ import os
 import platform
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -25,7 +25,7 @@ from pushforward.solvers import Grid
 from . import shelf
 from .datasets import DATASETS, LEARNT, finer, load
 from .metrics import theirs
-from .rivals import RIVALS, Budget, Rival
+from .rivals import RIVALS, Budget, Rival, Spent
 from .scoring import beside, null, own
 
 EVALUATIONS = (1, 2, 4, 8, 16, 32, 64)
@@ -70,14 +70,17 @@ def made() -> dict[str, Any]:
 def fitted(run: Run, dataset: str, method: str, seed: int) -> Rival:
     """The method fitted to the data set, from the shelf or now."""
     key = run.key(dataset, method, seed)
-    rival = shelf.kept(key)
-    if rival is None:
+    kept = shelf.kept(key)
+    if kept is None:
         print(f"{key}: fitting", flush=True)
-        fields = load(dataset)
-        network = DATASETS[dataset].network
-        budget = Budget(run.seconds, clock=run.clock)
-        rival = RIVALS[method](fields.learnt, fields.grid, network, budget, seed)
-        shelf.keep(key, rival)
+    budget = Budget(run.seconds if kept is None else 0, clock=run.clock)
+    fields, network = load(dataset), DATASETS[dataset].network
+    rival = RIVALS[method](fields.learnt, fields.grid, network, budget, seed)
+    if kept is None:
+        shelf.keep(key, {"state": rival.state(), "spent": asdict(rival.spent)})
+    else:
+        rival.load(kept["state"])
+        rival.spent = Spent(**kept["spent"])
     return rival
 
 

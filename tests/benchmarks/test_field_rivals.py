@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ import torch
 from benchmarks.field_table import tables
 from benchmarks.field_table.rivals import RIVALS, TITLES, Budget, ddo, ddpm, flow, gano
 from benchmarks.field_table.rivals.cfno import energy_score
+from benchmarks.field_table.rivals.drawing import Drawing, Noise
 from benchmarks.field_table.rivals.rival import Spent, Standard
 from pushforward.generative import Backbone
 from pushforward.solvers import GaussianField, Grid
@@ -35,6 +37,13 @@ def test_a_method_learns_and_draws(name, fields):
     assert drawn.shape == (128, 1, 16)
     assert torch.isfinite(drawn).all()
     assert torch.equal(drawn, rival.sample(128, seed=1, evaluations=number))
+    again = RIVALS[name](fields, GRID, SMALL, Budget(0), 0)
+    if name != "gaussian":
+        assert not torch.equal(drawn, again.sample(128, seed=1, evaluations=number))
+    again.load(rival.state())
+    assert torch.equal(drawn, again.sample(128, seed=1, evaluations=number))
+    finer = rival.sample(4, seed=1, evaluations=number and 10, grid=Grid((32,), (1.0,)))
+    assert finer.shape == (4, 1, 32)
     losses = rival.spent.losses
     if name not in ("gaussian", "ours", "gano"):  # which start right, or play a game
         assert rival.spent.loss < 0.9 * sum(losses[:10]) / 10
@@ -69,7 +78,8 @@ def test_langevin_draws_the_law_only_with_the_missing_factor(fields, corrected, 
     """With a perfect network: the published sampler is ten times too hot at s = 0.01."""
     law = 0.05
     standard = Standard(torch.tensor([-1.0, 1.0]) / 2**0.5)  # mean 0, deviation 1
-    rival = ddo.DDO(Exact(law), standard, GRID, 1, Spent(), corrected)
+    march = partial(ddo.march, corrected=corrected)
+    rival = Drawing(Exact(law), Noise(1), march, standard, GRID, Spent())
     found = rival.sample(200, evaluations=1990).var().item()
     error = 4 * law * (2 / (200 * 16)) ** 0.5
     assert (abs(found - law) < 0.01 + error) == right
@@ -83,7 +93,7 @@ def test_ancestral_sampling_with_the_exact_noise_draws_the_law():
         return u * (1 - a) ** 0.5 / (a * law + 1 - a)
 
     standard = Standard(torch.tensor([-1.0, 1.0]) / 2**0.5)
-    rival = ddpm.DDPM(noise, standard, GRID, 1, Spent())
+    rival = Drawing(noise, Noise(1), ddpm.march, standard, GRID, Spent())
     found = rival.sample(400, evaluations=200).var().item()
     assert found == pytest.approx(law, abs=0.01 + 4 * law * (2 / 6400) ** 0.5)
 

@@ -16,7 +16,6 @@ u + sqrt(s_L) network. xi is white (the published length, 0.001, is white on the
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 
 import torch
@@ -25,8 +24,9 @@ from torch import Tensor
 from pushforward.generative import Backbone
 from pushforward.solvers import Grid
 
-from .network import Network, in_batches, white
-from .rival import Budget, Spent, Standard, draw, train
+from .drawing import Drawing, Noise, white
+from .network import Network
+from .rival import Budget, Standard, draw, train
 
 LEVELS, FIRST, LAST, INNER, STEP = 10, 1.0, 0.01, 199, 2e-4
 
@@ -36,42 +36,28 @@ def variances() -> Tensor:
     return torch.logspace(0, 1, LEVELS, base=LAST / FIRST) * FIRST
 
 
-@dataclass
-class DDO:
-    """A network of the noise, and a sampler that is right or not."""
-
-    network: Callable[..., Tensor]
-    standard: Standard
-    grid: Grid
-    channels: int
-    spent: Spent
-    corrected: bool
-    evaluations: int = LEVELS * INNER
-
-    @torch.no_grad()
-    def sample(
-        self, count: int, seed: int = 0, evaluations: int | None = None, grid: Grid | None = None
-    ) -> Tensor:
-        """Members (count, channel, *grid); fewer evaluations take longer steps."""
-        generator = torch.Generator().manual_seed(seed)
-        inner = max(1, (evaluations or self.evaluations) // LEVELS)
-        step = STEP * INNER / inner
-        out = []
-        for size in in_batches(count):
-            u = white(size, self.channels, grid or self.grid, generator)
-            if self.corrected:
-                u = u * FIRST**0.5
-            for i, s in enumerate(variances().tolist()):
-                h = step * s / LAST
-                for _ in range(inner):
-                    answer = self.network(u, i / LEVELS)
-                    score = answer / s**0.5 if self.corrected else answer
-                    xi = white(size, self.channels, grid or self.grid, generator)
-                    u = u + h * score + (2 * h) ** 0.5 * xi
-            if self.corrected:
-                u = u + LAST**0.5 * self.network(u, (LEVELS - 1) / LEVELS)
-            out.append(self.standard.back(u))
-        return torch.cat(out)
+def march(
+    network: Callable[..., Tensor],
+    u: Tensor,
+    evaluations: int,
+    generator: torch.Generator,
+    *,
+    corrected: bool,
+) -> Tensor:
+    """Annealed Langevin dynamics; fewer evaluations take longer steps."""
+    inner = max(1, evaluations // LEVELS)
+    step = STEP * INNER / inner
+    if corrected:
+        u = u * FIRST**0.5
+    for i, s in enumerate(variances().tolist()):
+        h = step * s / LAST
+        for _ in range(inner):
+            answer = network(u, i / LEVELS)
+            score = answer / s**0.5 if corrected else answer
+            u = u + h * score + (2 * h) ** 0.5 * white(u, generator)
+    if corrected:
+        u = u + LAST**0.5 * network(u, (LEVELS - 1) / LEVELS)
+    return u
 
 
 def fit(
@@ -82,7 +68,7 @@ def fit(
     seed: int,
     *,
     corrected: bool,
-) -> DDO:
+) -> Drawing:
     """Learns -xi by its mean square error, all levels alike."""
     standard, channels = Standard(fields), fields.shape[1]
     net = Network(network, channels, channels, grid.ndim, seed)
@@ -95,7 +81,9 @@ def fit(
         noisy = u + s[level].sqrt().view(-1, *[1] * (u.ndim - 1)) * xi
         return (net(noisy, level / LEVELS) + xi).square().mean()
 
-    return DDO(net, standard, grid, channels, train([net], loss, budget), corrected)
+    spent = train([net], loss, budget)
+    way = partial(march, corrected=corrected)
+    return Drawing(net, Noise(channels), way, standard, grid, spent, LEVELS * INNER)
 
 
 fit_published = partial(fit, corrected=False)

@@ -9,7 +9,6 @@ by the ancestral rule on every (T / evaluations)-th level.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -17,8 +16,9 @@ from torch import Tensor
 from pushforward.generative import Backbone
 from pushforward.solvers import Grid
 
-from .network import Network, in_batches, white
-from .rival import Budget, Spent, Standard, draw, train
+from .drawing import Drawing, Noise, white
+from .network import Network
+from .rival import Budget, Standard, draw, train
 
 LEVELS, FIRST, LAST, EVALUATIONS = 1000, 1e-4, 0.02, 100
 
@@ -29,41 +29,23 @@ def signal() -> Tensor:
     return torch.cat([torch.ones(1, dtype=torch.float64), kept])
 
 
-@dataclass
-class DDPM:
-    """A network of the noise."""
-
-    network: Callable[..., Tensor]
-    standard: Standard
-    grid: Grid
-    channels: int
-    spent: Spent
-    evaluations: int = EVALUATIONS
-
-    @torch.no_grad()
-    def sample(
-        self, count: int, seed: int = 0, evaluations: int | None = None, grid: Grid | None = None
-    ) -> Tensor:
-        """Members (count, channel, *grid)."""
-        generator = torch.Generator().manual_seed(seed)
-        steps = evaluations or self.evaluations
-        levels = torch.linspace(LEVELS, 0, steps + 1).round().long()
-        g = signal()
-        out = []
-        for size in in_batches(count):
-            u = white(size, self.channels, grid or self.grid, generator)
-            for now, then in zip(levels[:-1].tolist(), levels[1:].tolist(), strict=True):
-                noise = self.network(u, now / LEVELS)
-                a, b = g[now].item(), g[then].item()
-                clean = (u - (1 - a) ** 0.5 * noise) / a**0.5
-                spread = (1 - b) / (1 - a) * (1 - a / b)
-                u = b**0.5 * clean + max(1 - b - spread, 0) ** 0.5 * noise
-                u = u + spread**0.5 * white(size, self.channels, grid or self.grid, generator)
-            out.append(self.standard.back(u))
-        return torch.cat(out)
+def march(
+    network: Callable[..., Tensor], u: Tensor, evaluations: int, generator: torch.Generator
+) -> Tensor:
+    """The ancestral rule."""
+    levels = torch.linspace(LEVELS, 0, evaluations + 1).round().long()
+    g = signal()
+    for now, then in zip(levels[:-1].tolist(), levels[1:].tolist(), strict=True):
+        noise = network(u, now / LEVELS)
+        a, b = g[now].item(), g[then].item()
+        clean = (u - (1 - a) ** 0.5 * noise) / a**0.5
+        spread = (1 - b) / (1 - a) * (1 - a / b)
+        u = b**0.5 * clean + max(1 - b - spread, 0) ** 0.5 * noise
+        u = u + spread**0.5 * white(u, generator)
+    return u
 
 
-def fit(fields: Tensor, grid: Grid, network: Backbone, budget: Budget, seed: int) -> DDPM:
+def fit(fields: Tensor, grid: Grid, network: Backbone, budget: Budget, seed: int) -> Drawing:
     """Learns the noise by its mean square error, all levels alike."""
     standard, channels = Standard(fields), fields.shape[1]
     net = Network(network, channels, channels, grid.ndim, seed)
@@ -76,4 +58,5 @@ def fit(fields: Tensor, grid: Grid, network: Backbone, budget: Budget, seed: int
         a = g[level].view(-1, *[1] * (u.ndim - 1))
         return (net(a.sqrt() * u + (1 - a).sqrt() * noise, level / LEVELS) - noise).square().mean()
 
-    return DDPM(net, standard, grid, channels, train([net], loss, budget))
+    spent = train([net], loss, budget)
+    return Drawing(net, Noise(channels), march, standard, grid, spent, EVALUATIONS)

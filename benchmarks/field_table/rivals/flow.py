@@ -14,7 +14,7 @@ is learnt by its mean square error and integrated by Heun's rule, two evaluation
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import partial
 
 import torch
@@ -22,61 +22,27 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from pushforward.generative import Backbone
-from pushforward.solvers import GaussianField, Grid
+from pushforward.solvers import Grid
 
-from .network import Network, in_batches, white
-from .rival import BATCH, Budget, Spent, Standard, draw, train
+from .drawing import Drawing, Noise
+from .network import Network
+from .rival import BATCH, Budget, Standard, draw, train
 
-SMALLEST, LENGTH, EVALUATIONS = 1e-4, 0.05, 20
+SMALLEST, EVALUATIONS = 1e-4, 20
 POOL = 2048  # fields of noise drawn at once
 
 
-@dataclass
-class Noise:
-    """Draws of the noise: white, or Matern's."""
-
-    channels: int
-    coloured: bool
-
-    def __call__(self, count: int, grid: Grid, generator: torch.Generator) -> Tensor:
-        if not self.coloured:
-            return white(count, self.channels, grid, generator)
-        exponent = (1 + grid.ndim) / 2
-        law = GaussianField.matern(exponent, LENGTH * grid.extent[0], deviation=1.0)
-        seed = int(torch.randint(2**31, (1,), generator=generator))
-        fields = law.sample(range(count * self.channels), grid, seed=seed).float()
-        return fields.unflatten(0, (count, self.channels))
-
-
-@dataclass
-class Flow:
-    """A network of the velocity."""
-
-    network: Network
-    noise: Noise
-    standard: Standard
-    grid: Grid
-    spent: Spent
-    evaluations: int = EVALUATIONS
-
-    @torch.no_grad()
-    def sample(
-        self, count: int, seed: int = 0, evaluations: int | None = None, grid: Grid | None = None
-    ) -> Tensor:
-        """Members (count, channel, *grid); one evaluation is a step of Euler's."""
-        generator = torch.Generator().manual_seed(seed)
-        number = evaluations or self.evaluations
-        steps = max(1, number // 2)
-        out = []
-        for size in in_batches(count):
-            u = self.noise(size, grid or self.grid, generator)
-            for i in range(steps):
-                v = self.network(u, i / steps)
-                if number > 1:
-                    v = (v + self.network(u + v / steps, (i + 1) / steps)) / 2
-                u = u + v / steps
-            out.append(self.standard.back(u))
-        return torch.cat(out)
+def march(
+    network: Callable[..., Tensor], u: Tensor, evaluations: int, generator: torch.Generator
+) -> Tensor:
+    """Heun's steps; one evaluation is a step of Euler's."""
+    steps = max(1, evaluations // 2)
+    for i in range(steps):
+        v = network(u, i / steps)
+        if evaluations > 1:
+            v = (v + network(u + v / steps, (i + 1) / steps)) / 2
+        u = u + v / steps
+    return u
 
 
 def paired(noise: Tensor, fields: Tensor) -> Tensor:
@@ -94,7 +60,7 @@ def fit(
     *,
     coloured: bool,
     transport: bool,
-) -> Flow:
+) -> Drawing:
     """Learns the velocity."""
     standard, channels = Standard(fields), fields.shape[1]
     net = Network(network, channels, channels, grid.ndim, seed)
@@ -110,7 +76,8 @@ def fit(
         velocity = u - (1 - SMALLEST) * n
         return (net(at * u + (1 - (1 - SMALLEST) * at) * n, t) - velocity).square().mean()
 
-    return Flow(net, noise, standard, grid, train([net], loss, budget))
+    spent = train([net], loss, budget)
+    return Drawing(net, noise, march, standard, grid, spent, EVALUATIONS)
 
 
 fit_ffm = partial(fit, coloured=True, transport=False)

@@ -19,9 +19,9 @@ from torch import Tensor, nn
 from pushforward.generative import Backbone
 from pushforward.solvers import Grid
 
-from .flow import POOL, Noise
+from .drawing import Drawing, Noise, at_once
+from .flow import POOL
 from .network import Network
-from .one_shot import OneShot
 from .rival import Budget, Spent, Standard, Watch, count, draw
 
 PENALTY, CRITIC_STEPS, RATE = 10.0, 5, 3e-4
@@ -50,7 +50,7 @@ def penalty(
     return (size - 1).square().mean()
 
 
-def fit(fields: Tensor, grid: Grid, network: Backbone, budget: Budget, seed: int) -> OneShot:
+def fit(fields: Tensor, grid: Grid, network: Backbone, budget: Budget, seed: int) -> Drawing:
     """Plays the game; a step is one of the critic's."""
     standard, noise = Standard(fields), Noise(fields.shape[1], coloured=True)
     generator = torch.Generator().manual_seed(seed)
@@ -77,4 +77,4 @@ def fit(fields: Tensor, grid: Grid, network: Backbone, budget: Budget, seed: int
             ours.zero_grad()
             (-critic(net(draw(pool, generator))).mean()).backward()
             ours.step()
-    return OneShot(net, noise, standard, grid, spent)
+    return Drawing(net, noise, at_once, standard, grid, spent)

@@ -27,6 +27,13 @@ class Gaussian:
         """Members (count, channel, *grid)."""
         return self.ours.sample(count, seed, 1, grid)
 
+    def state(self) -> dict[str, Tensor]:
+        """Nothing was trained."""
+        return {}
+
+    def load(self, state: dict[str, Tensor]) -> None:
+        """There is nothing to take over."""
+
 
 def fit(fields: Tensor, grid: Grid, network: Backbone, budget: Budget, seed: int) -> Gaussian:
     """Fits mean and covariance; whatever the budget."""

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor, nn
 
 from pushforward.generative import Backbone
-from pushforward.solvers import Grid
 
 FREQUENCIES = 8
 
@@ -43,13 +42,3 @@ def places(u: Tensor) -> Tensor:
     mesh = torch.meshgrid(*axes, indexing="ij")
     waves = torch.stack([f(x) for x in mesh for f in (torch.sin, torch.cos)])
     return waves.expand(len(u), *waves.shape)
-
-
-def white(count: int, channels: int, grid: Grid, generator: torch.Generator) -> Tensor:
-    """Normals at every point, (count, channel, *grid)."""
-    return torch.randn(count, channels, *grid.shape, generator=generator)
-
-
-def in_batches(count: int, size: int = 50) -> list[int]:
-    """Sizes of at most `size` that add up to `count`."""
-    return [min(size, count - i) for i in range(0, count, size)]

@@ -33,7 +33,7 @@ PATH = Path(Hierarchy(variance=0.7), schedule="linear", lowest=-4.0, highest=4.0
 
 @dataclass
 class Ours:
-    """A surrogate on the grid it works on; samples are resampled to the data's grid."""
+    """A surrogate, and the Gaussian one of what it leaves out."""
 
     surrogate: Surrogate
     grid: Grid
@@ -45,15 +45,20 @@ class Ours:
         self, count: int, seed: int = 0, evaluations: int | None = None, grid: Grid | None = None
     ) -> Tensor:
         """Members (count, channel, *grid) in as many steps as evaluations."""
-        sampler = Sampler(steps=evaluations or self.evaluations)
-        target = grid or self.grid
-        if self.surrogate.basis.kind != "pca":
-            return self.surrogate.sample(range(count), target, seed=seed, sampler=sampler)
-        fields = self.surrogate.sample(range(count), seed=seed, sampler=sampler)
-        fields = self.surrogate.grid.resample(fields, target)
+        sampler, target = Sampler(steps=evaluations or self.evaluations), grid or self.grid
+        fields = self.surrogate.sample(range(count), target, seed=seed, sampler=sampler)
         if self.rest is None:
             return fields
         return fields + self.rest.sample(range(count), target, seed=seed, sampler=Sampler(steps=1))
+
+    def state(self) -> dict[str, Tensor]:
+        """What training has changed."""
+        return self.surrogate.state_dict()
+
+    def load(self, state: dict[str, Tensor]) -> None:
+        """Takes over what another's training has changed."""
+        self.surrogate.log_gain = torch.zeros_like(state["log_gain"])
+        self.surrogate.load_state_dict(state)
 
 
 def untrained(fields: Tensor, grid: Grid, network: Backbone, seed: int) -> Ours:
@@ -62,9 +67,8 @@ def untrained(fields: Tensor, grid: Grid, network: Backbone, seed: int) -> Ours:
     if grid.periodic and BASES["fourier"].fit(fields, grid).homogeneous:
         return Ours(Surrogate.fit(waves, fields, grid, seed=seed), grid, Spent())
     coarse = working_grid(fields[:SOME], grid)
-    seen = grid.resample(fields, coarse)
     pca = replace(waves, basis="pca")
-    basis = components(seen, coarse)
+    basis = components(grid.resample(fields, coarse), coarse)
     rest = components(beyond(fields[:SEVERAL], grid, basis), grid)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -79,9 +83,8 @@ def components(fields: Tensor, grid: Grid) -> PCABasis:
 
 def beyond(fields: Tensor, grid: Grid, basis: PCABasis) -> Tensor:
     """What fields are without the kept components; in float64, or it is all round-off."""
-    coarse, fields = basis.grid, fields.double()
-    kept = basis.synthesise(basis.analyse(grid.resample(fields, coarse), coarse), coarse)
-    return (fields - coarse.resample(kept, grid)).float()
+    fields = fields.double()
+    return (fields - basis.synthesise(basis.analyse(fields, grid), grid)).float()
 
 
 def working_grid(fields: Tensor, grid: Grid) -> Grid:
@@ -102,12 +105,7 @@ def fit(fields: Tensor, grid: Grid, network: Backbone, budget: Budget, seed: int
     """Trains and calibrates."""
     ours = untrained(fields, grid, network, seed)
     surrogate = ours.surrogate
-    x = torch.cat(
-        [
-            surrogate.basis.analyse(grid.resample(part, surrogate.grid), surrogate.grid).float()
-            for part in fields.split(1024)
-        ]
-    )
+    x = torch.cat([surrogate.basis.analyse(part, grid).float() for part in fields.split(1024)])
     generator = torch.Generator().manual_seed(seed)
 
     def loss(step: int) -> Tensor:

@@ -62,6 +62,14 @@ class Rival(Protocol):
         """Members (count, channel, *grid), in the data's units."""
         ...
 
+    def state(self) -> dict[str, Tensor]:
+        """What training has changed of a fit on no budget."""
+        ...
+
+    def load(self, state: dict[str, Tensor]) -> None:
+        """Takes over what another's training has changed."""
+        ...
+
 
 Fit = Callable[[Tensor, Grid, Backbone, Budget, int], Any]
 
@@ -134,5 +142,7 @@ class Watch:
     def __call__(self, spent: Spent) -> float:
         spent.seconds = time.monotonic() - self.wall
         spent.cpu = time.process_time() - self.cpu
+        if self.budget.seconds == 0:
+            return 1.0
         clock = spent.cpu if self.budget.clock == "cpu" else spent.seconds
-        return max(clock / max(self.budget.seconds, 1e-9), spent.steps / self.budget.steps)
+        return max(clock / self.budget.seconds, spent.steps / self.budget.steps)
