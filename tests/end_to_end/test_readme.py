@@ -44,6 +44,15 @@ def test_surrogates_alone_run() -> None:
     assert (drawn.std(0) < 0.5 * truth.std(0)).float().mean() > 0.9  # type: ignore[attr-defined]
 
 
+def test_scores_alone_run() -> None:
+    names: dict[str, object] = {}
+    exec(compile(examples()[3], str(README), "exec"), names)
+    scores = names["scores"].isel(variable=0)  # type: ignore[attr-defined]
+    assert not scores.inside.sel(score="w1") and scores.inside.sel(score="flatness")
+    forecast = names["verify_forecast"](names["ensemble"], names["cases"])  # type: ignore[operator]
+    assert forecast.spread_skill.item() == pytest.approx(1, abs=0.1)
+
+
 def documents() -> list[dict]:
     texts = re.findall(r"```yaml\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
     return [yaml.safe_load(text) for text in texts]
