@@ -48,7 +48,8 @@ def test_scores_alone_run() -> None:
     names: dict[str, object] = {}
     exec(compile(examples()[3], str(README), "exec"), names)
     scores = names["scores"].isel(variable=0)  # type: ignore[attr-defined]
-    assert not scores.inside.sel(score="w1") and scores.inside.sel(score="flatness")
+    assert not scores.inside.sel(score="w1")
+    assert scores.inside.sel(score="flatness")
     forecast = names["verify_forecast"](names["ensemble"], names["cases"])  # type: ignore[operator]
     assert forecast.spread_skill.item() == pytest.approx(1, abs=0.1)
 
