@@ -83,19 +83,20 @@ DATASETS = {
     ),
     "stochastic_navier_stokes": Dataset(
         "Stochastic Navier-Stokes", "stochastic_navier_stokes",
-        tuple(frame / 4 for frame in range(1, 21)),
-        1000, 20_000, 2000, 1000, 100, FLOW,
+        tuple(frame / 8 for frame in range(1, 41)),
+        500, 20_000, 1600, 1000, 100, FLOW,
         ("solver_grid.shape=[64, 64]", "step=0.0078125"),
     ),
     "turbulent_navier_stokes": Dataset(
-        "Navier-Stokes, viscosity 1e-5", "fno_1e-5", tuple(range(11, 21)),
-        960, 9600, 2000, 1000, 100, FLOW,
+        "Navier-Stokes, viscosity 1e-5", "fno_1e-5",
+        tuple(frame / 2 for frame in range(21, 41)),
+        480, 9600, 1600, 1000, 100, FLOW,
         ("solver_grid.shape=[128, 128]", "tolerance=1e-4"),
     ),
     "kdv": Dataset("KdV", "kdv", (0.25, 0.5, 0.75, 1.0), 160, 160, 1600, 160, 200, WAVE),
     "stochastic_kdv": Dataset(
-        "Stochastic KdV", "stochastic_kdv", (0.25, 0.5, 0.75, 1.0),
-        12_500, 50_000, 4000, 1000, 500, WAVE,
+        "Stochastic KdV", "stochastic_kdv", tuple(frame / 16 for frame in range(1, 17)),
+        3125, 50_000, 2000, 1000, 500, WAVE,
     ),
 }  # fmt: skip
 
