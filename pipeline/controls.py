@@ -125,7 +125,8 @@ def controls(
     """The scores of every control, a Dataset (ensemble, variable, score) as `measure` makes it.
 
     The last members of the pool are the reference, the first are spoilt, and what follows these
-    makes the floors; with fewer than six there are no controls. Settings are those of `measure`.
+    makes the floors, four times as many; with fewer than ten there are no controls. Settings are
+    those of `measure`.
 
     >>> u = Members.of(torch.randn(48, 1, 8, 8))
     >>> found = controls(u[:32], u[32:], Grid((8, 8)), ["u"], splits=20)
@@ -133,7 +134,7 @@ def controls(
     True
     """
     most = max(2, NUMBERS // (grid.size * len(variables)))
-    size = min(members, MEMBERS, most, len(pool) // 3)
+    size = min(members, MEMBERS, most, len(pool) // 5)
     if size < 2:
         return None
     settings["splits"] = min(settings.get("splits", SPLITS), SPLITS)

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 ENSEMBLES = ("trained", "gaussian")
 SCORES_FILE = "scores.json"
 CURVES_FILE = "curves.json"
+LARGEST = float(np.finfo(np.float64).max)
 
 
 def evaluate(
@@ -142,21 +143,23 @@ def stacked(dataset: xr.Dataset, training: Training, members: Iterable[int]) -> 
 
 
 def plain(dataset: xr.Dataset) -> dict[str, Any]:
-    """A Dataset as JSON values; what is not finite becomes null."""
-    return _nulls(dataset.to_dict())
+    """A Dataset as JSON values; NaN becomes null, and an infinity the largest number."""
+    return _finite(dataset.to_dict())
 
 
 def restore(values: dict[str, Any]) -> xr.Dataset:
     """The Dataset of `plain`.
 
-    >>> stored = plain(xr.Dataset({"ratio": ("score", [1.0, np.nan])}))
+    >>> stored = plain(xr.Dataset({"ratio": ("score", [1.0, np.nan, np.inf])}))
     >>> stored["data_vars"]["ratio"]["data"], restore(stored).ratio.values
-    ([1.0, None], array([ 1., nan]))
+    ([1.0, None, 1.7976931348623157e+308], array([ 1., nan, inf]))
     """
     dataset = xr.Dataset.from_dict(values)
     for name, column in dataset.variables.items():
         if column.dtype == object and not any(isinstance(x, str) for x in column.values.flat):
-            dataset[name] = column.astype(float)
+            column = column.astype(float)
+        if column.dtype.kind == "f":
+            dataset[name] = column.where(abs(column) < LARGEST, np.sign(column) * np.inf)
     return dataset
 
 
@@ -198,11 +201,11 @@ class _Gaussian:
         return generation.target.resample(torch.cat(parts), self.grid)
 
 
-def _nulls(value: Any) -> Any:
+def _finite(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _nulls(item) for key, item in value.items()}
+        return {key: _finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_nulls(item) for item in value]
+        return [_finite(item) for item in value]
     if isinstance(value, float) and not np.isfinite(value):
-        return None
+        return None if np.isnan(value) else float(np.copysign(LARGEST, value))
     return value

@@ -65,7 +65,7 @@ def _simulation(
         solver_grid=_finer(simulation.grid, simulation.solver_grid),
         storage="full" if simulation.forcing is not None else simulation.storage,
         times=times,
-        members=min(simulation.members, 5 * MEMBERS),
+        members=min(simulation.members, 7 * MEMBERS),
         batch=min(simulation.batch, MEMBERS),
         block=2 * min(simulation.batch, MEMBERS),
     )

@@ -187,16 +187,20 @@ class Generation(Spec):
         return self.grid or self.training.simulation.grid
 
 
+POOL = 4  # unseen solver members a member of an evaluation: with fewer, floors miss rare members
+
+
 class Evaluation(Spec):
     """How far an ensemble is from solver members that training never saw, beside their own spread.
 
     The reference is the last `members` of the simulation; floors come from random splits of all
-    members that training never saw. Scores of pairs of members compare at most `pairs` of a side.
+    members that training never saw, at least four times as many. Scores of pairs of members
+    compare at most `pairs` of a side.
 
     >>> from pushforward.study import Study
     >>> Study.load("smoke", ["evaluation.members=1000000"])
     Traceback (most recent call last):
-    ValueError: smoke: evaluation: expected 2 x 1000000 simulated members that training does ...
+    ValueError: smoke: evaluation: expected 4 x 1000000 simulated members that training does ...
     """
 
     kind: ClassVar[str] = "evaluation"
@@ -214,10 +218,10 @@ class Evaluation(Spec):
     def _check(self) -> Evaluation:
         training = self.generation.training
         unseen = training.simulation.members - training.members - training.held_out
-        if unseen < 2 * self.members:
+        if unseen < POOL * self.members:
             raise ValueError(
-                f"expected 2 x {self.members} simulated members that training does not see, got "
-                f"{max(unseen, 0)}; raise simulation.members or lower evaluation.members"
+                f"expected {POOL} x {self.members} simulated members that training does not see, "
+                f"got {max(unseen, 0)}; raise simulation.members or lower evaluation.members"
             )
         if self.generation.members < self.members:
             raise ValueError(

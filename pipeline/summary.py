@@ -159,7 +159,7 @@ def told(scores: xr.Dataset, ensemble: str) -> list[dict[str, Any]]:
     for variable in one.variable.values:
         for name in one.score.values:
             cell = one.sel(variable=variable, score=name)
-            if math.isfinite(cell.value.item()) and not bool(cell.inside):
+            if not math.isnan(cell.value.item()) and not bool(cell.inside):
                 z = cell["z"].item() if "z" in cell else math.nan
                 facts = {key: cell[key].item() for key in ("title", "ratio")}
                 rows.append({"variable": str(variable), "z": z, **facts})
@@ -168,7 +168,7 @@ def told(scores: xr.Dataset, ensemble: str) -> list[dict[str, Any]]:
 
 def _near(row: dict[str, Any]) -> float:
     """Minus how far a score is: in deviations of its floor, or else by its ratio."""
-    known = [abs(row[key]) for key in ("z", "ratio") if math.isfinite(row[key])]
+    known = [abs(row[key]) for key in ("z", "ratio") if not math.isnan(row[key])]
     return -known[0] if known else 0.0
 
 
@@ -177,6 +177,8 @@ def _called(row: dict[str, Any], many: bool) -> str:
     words = row["title"].split(" (")[0].split(" ")
     name = " ".join(word if word.strip(",") in SMALL else word.lower() for word in words)
     of = f" of {row['variable']}" if many else ""
+    if math.inf in (row["ratio"], row["z"]):
+        return f"{name}{of} (infinite)"
     if math.isfinite(row["ratio"]) and row["ratio"] > 1:
         return f"{name}{of} ({row['ratio']:.1f} times the floor)"
     return (

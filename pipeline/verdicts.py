@@ -93,7 +93,11 @@ def verdict(value: float, resamples: Tensor, null: Tensor, title: Title) -> dict
     >>> row["inside"], row["ratio"], round(row["p"], 4), round(row["z"], 2)
     (False, 4.0, 0.0098, 5.12)
     """
-    resamples = resamples[~resamples.isnan()]  # of so few different members that there is none
+    # of so few different members that there is none
+    resamples, null = (drawn[~drawn.isnan()] for drawn in (resamples, null))
+    if len(null) == 0:
+        value = math.nan
+        null = torch.full((1,), math.nan)
     low, high = (torch.quantile(null, q).item() for q in (0.05, 0.95))
     mean = null.mean().item()
     spread = null.std().item() if len(null) > 1 else 0.0

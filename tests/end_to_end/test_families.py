@@ -45,7 +45,7 @@ STUDIES = {
   times: [0.5]""",
 }
 REST = """
-  members: 80
+  members: 112
 training:
   members: 32
   held_out: 16

@@ -70,7 +70,7 @@ def lineage(**changes: Any) -> Evaluation:
     )
     sampler = Sampler(steps=2)
     generation = Generation(training=training, members=8, sampler=sampler, batch=2, block=4)
-    return Evaluation(generation=generation, members=4)
+    return Evaluation(generation=generation, members=2)
 
 
 def spec_of(verb: str) -> Any:

@@ -159,7 +159,7 @@ def test_json_keeps_every_value():
     stored = plain(dataset)
     assert stored["data_vars"]["x"]["data"][0] == [1.5, None]
     back = restore(stored)
-    np.testing.assert_array_equal(back.x, [[1.5, np.nan], [np.nan, 1e-300]])
+    np.testing.assert_array_equal(back.x, [[1.5, np.nan], [np.inf, 1e-300]])
     assert back.ok.dtype == bool
     assert list(back.unit.values) == ["σ", ""]
     assert back.attrs == {"n": 3}

@@ -29,7 +29,7 @@ simulation:
   members: 2048
 training: {members: 1000, held_out: 200, steps: 4000, frames: [1, -1]}
 generation: {members: 300}
-evaluation: {members: 256}
+evaluation: {members: 200}
 """
 
 
@@ -39,7 +39,7 @@ def simulation(**changes: Any) -> Simulation:
         "grid": Grid((16, 16)),
         "times": (1.0,),
         "step": 0.1,
-        "members": 64,
+        "members": 104,
     }
     return Simulation(**values | changes)
 
@@ -376,5 +376,5 @@ def test_smoke_keeps_the_kinds_and_runs_in_a_moment(path: Path):
     assert small.simulation.step == study.simulation.step
     assert small.simulation.times[-1] <= 24 * 1e-2 + 1e-12
     assert small.generation.sampler.steps <= 4
-    assert small.simulation.members <= 80
+    assert small.simulation.members <= 112
     assert small.smoke().evaluation.name == small.evaluation.name

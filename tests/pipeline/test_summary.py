@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 import torch
 import xarray as xr
 
+from pushforward.evaluation import plain, restore
 from pushforward.multiplicity import LEVEL, family_p, most_by_chance
 from pushforward.score_families import FAMILIES, OTHERS, grouped
 from pushforward.summary import behind, chance, verdict
-from pushforward.verdicts import titles
+from pushforward.verdicts import Title, titles
+from pushforward.verdicts import verdict as judge
 
 
 def table(**columns: list[float]) -> xr.Dataset:
@@ -55,6 +59,25 @@ def test_the_verdict_allows_for_what_chance_puts_outside():
     assert verdict(many).startswith("The trained ensemble differs from the solver in 3 of 4")
     few = table(**columns, p_family=[0.05, 0.05, 0.05, 1]).assign_attrs(splits=20, chance_most=3)
     assert verdict(few).endswith("so few splits as 20 cannot tell whether that is chance.")
+
+
+def test_an_infinite_score_is_the_farthest_and_survives_the_archive():
+    columns = {"value": [1.0, np.inf], "ratio": [9.0, np.inf], "inside": [False, False]}
+    infinite = restore(json.loads(json.dumps(plain(table(**columns)), allow_nan=False)))
+    assert np.isinf(infinite.value.values[0, 0]).tolist() == [False, True]
+    assert verdict(infinite) == (
+        "The trained ensemble differs from the solver in 2 of 2 scores: "
+        "score b (infinite) and score a (9.0 times the floor)."
+    )
+
+
+def test_splits_without_a_value_are_no_evidence():
+    null, title = torch.tensor([1.0, torch.nan, 2.0, 3.0]), Title("W1", "")
+    row = judge(2.5, torch.tensor([2.5]), null, title)
+    assert row["p"] == pytest.approx(0.5)
+    assert row["inside"]
+    nothing = judge(2.5, torch.tensor([2.5]), null[1:2], title)
+    assert np.isnan(nothing["value"])
 
 
 def test_signed_scores_are_named_with_their_z():
