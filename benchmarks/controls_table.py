@@ -2,8 +2,9 @@
 
 A decaying flow on 32 x 32 points is solved: members to learn from, members to be scored, and a
 pool of others for the floors. The scored members, spoilt in ways that a surrogate may be wrong in,
-must be outside in the scores that `CAUGHT` names; another set of the solver must be inside but for
-what chance allows. The page (docs/results/controls.md) holds every figure.
+must be outside in the scores that `CAUGHT` names, every score for one control at least; another
+set of the solver must be inside but for what chance allows. A second part gives the flow a tracer
+that hangs on it: what joint scores see. The page (docs/results/controls.md) holds every figure.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import sys
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,9 +22,11 @@ import xarray as xr
 from scipy import stats
 from torch import Tensor
 
+from benchmarks.markdown import table
 from pushforward.controls import low_pass, moved, noisy, random_phases, repeated
 from pushforward.floors import measure
 from pushforward.solvers import GaussianField, Grid, NavierStokes, Problem, ResolutionWarning
+from pushforward.verdicts import titles
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "results" / "controls.md"
 COMMAND = "OMP_NUM_THREADS=1 python -m benchmarks.controls_table"
@@ -68,27 +71,62 @@ class Flow:
         """Held-out members, the last of which are the reference."""
         return self.solve(3 * self.members, 4 * self.members)
 
-    def controls(self) -> dict[str, Tensor]:
-        """Every control's members."""
-        training, scored = self.training, self.scored
-        generator = torch.Generator().manual_seed(self.first)
+    def controls(self, names: tuple[str, ...] = ()) -> dict[str, Tensor]:
+        """Every control's members, or those of some by name."""
+        makers = self.makers()
+        return {k: makers[k]().float() for k in makers if not names or k in names}
 
-        def normal() -> Tensor:
-            return torch.randn(scored.shape, generator=generator, dtype=torch.float64)
-
-        spectrum = GRID.fft(training.double()).abs().square().mean(0).sqrt()
-        sets = {
-            "another set": scored,
-            "random phases": random_phases(scored, GRID),
-            "2/3 low-pass": low_pass(scored, GRID),
-            "viscosity x 1.5": self.solve(2 * self.members, self.members, 1.5 * VISCOSITY),
-            "1% white noise": noisy(scored, GRID, 0.01),
-            "10% white noise": noisy(scored, GRID, 0.1),
-            "16 members, repeated": repeated(scored, 16),
-            "training copy": moved(training[: self.members], GRID),
-            "Gaussian": GRID.ifft(GRID.fft(normal()) * GRID.size**0.5 * spectrum),
+    def makers(self) -> dict[str, Callable[[], Tensor]]:
+        """What makes each control's members."""
+        scored = self.scored
+        deviation = scored.std()
+        return {
+            "another set": lambda: scored,
+            "random phases": lambda: random_phases(scored, GRID),
+            "2/3 low-pass": lambda: low_pass(scored, GRID),
+            "viscosity x 1.5": lambda: self.solve(2 * self.members, self.members, 1.5 * VISCOSITY),
+            "1% white noise": lambda: noisy(scored, GRID, 0.01),
+            "10% white noise": lambda: noisy(scored, GRID, 0.1),
+            "16 members, repeated": lambda: repeated(scored, 16),
+            "training copy": lambda: moved(self.training[: self.members], GRID),
+            "Gaussian": self.gaussian,
+            "skewed values": lambda: scored + 0.15 * (scored.square() / deviation - deviation),
+            "amplitude x 1.3": lambda: 1.3 * scored,
+            "reversed in time": lambda: -scored,
         }
-        return {name: fields.float() for name, fields in sets.items()}
+
+    def gaussian(self) -> Tensor:
+        """Members of a Gaussian law with the power of the training members."""
+        generator = torch.Generator().manual_seed(self.first)
+        shape = (self.members, 1, *GRID.shape)
+        noise = torch.randn(shape, generator=generator, dtype=torch.float64)
+        power = GRID.fft(self.training.double()).abs().square().mean(0)
+        return GRID.ifft(GRID.fft(noise) * (GRID.size * power).sqrt())
+
+
+@dataclass(frozen=True)
+class Tracer(Flow):
+    """As `Flow`, with a second variable: a smoothed vorticity and noise of its own."""
+
+    def solve(self, start: int, count: int, viscosity: float = VISCOSITY) -> Tensor:
+        """Members (member, 2, y, x)."""
+        flow = super().solve(start, count, viscosity)
+        smooth = GRID.ifft(GRID.fft(flow.double()) * (GRID.laplacian() / 8).exp())
+        numbers = range(self.first + start, self.first + start + count)
+        noise = FIELD.sample(numbers, GRID, seed=99)[:, None]
+        return torch.cat([flow, (smooth + 0.2 * noise).float()], 1)
+
+    def makers(self) -> dict[str, Callable[[], Tensor]]:
+        """What makes each control's members: the vorticity is always as it was."""
+        scored = self.scored
+        flow, tracer = scored[:, :1], scored[:, 1:]
+        slope = GRID.ifft(GRID.fft(tracer.double()) * GRID.gradient()[-1])
+        return {
+            "another set": lambda: scored,
+            "variables shuffled between members": lambda: torch.cat([flow, tracer.roll(1, 0)], 1),
+            "tracer of the other sign": lambda: torch.cat([flow, -tracer], 1),
+            "tracer steepened": lambda: torch.cat([flow, tracer * (1 + 0.1 * slope)], 1),
+        }
 
 
 CAUGHT: Mapping[str, tuple[str, ...]] = {
@@ -106,15 +144,44 @@ CAUGHT: Mapping[str, tuple[str, ...]] = {
     "training copy": ("memorisation",),
     "Gaussian": ("gradient_flatness", "structure_functions", "increment_flatness", "energy_flux",
                  "enstrophy_flux", "classifier_auc"),
+    "skewed values": ("w1", "skewness", "flatness", "increment_flatness", "classifier_auc"),
+    "amplitude x 1.3": ("w1", "energy_w1", "variance_w1", "dissipation_w1", "pod_spectrum",
+                        "frechet", "sliced_w1", "mmd", "riesz_mmd", "energy_distance"),
+    "reversed in time": ("energy_flux", "enstrophy_flux", "classifier_auc"),
+    "variables shuffled between members": ("joint: cross_spectrum",),
+    "tracer of the other sign": ("joint: cross_spectrum", "joint: sliced_w1",
+                                 "joint: energy_distance"),
+    "tracer steepened": ("tracer: increment_skewness", "tracer: gradient_flatness",
+                         "tracer: classifier_auc", "joint: classifier_auc", "joint: mmd",
+                         "joint: riesz_mmd"),
 }  # fmt: skip
 
 
 def scores(flow: Flow, names: tuple[str, ...] = (), splits: int = 200, **options) -> xr.Dataset:
-    """The scores of the controls (all of them, or by name), a Dataset (ensemble, score)."""
-    sets = {k: v for k, v in flow.controls().items() if not names or k in names}
+    """The scores of the controls (all of them, or by name), a Dataset (ensemble, score).
+
+    With a tracer its scores and the joint ones, whose names begin with `tracer: ` or `joint: `.
+    """
+    sets, pool = flow.controls(names), flow.pool
+    variables = ["vorticity", "tracer"][: pool.shape[1]]
     settings = {"splits": splits, "bootstrap": 20, **options}
-    found = measure(sets, None, flow.pool, GRID, ["vorticity"], training=flow.training, **settings)
-    return found.isel(variable=0, drop=True)
+    found = measure(sets, None, pool, GRID, variables, training=flow.training, **settings)
+    if len(variables) == 1:
+        return found.isel(variable=0, drop=True)
+    parts = []
+    for variable in ("tracer", "joint"):
+        part = found.sel(variable=variable, drop=True)
+        part = part.isel(score=part.value.notnull().all("ensemble").values)
+        parts.append(part.assign_coords(score=[f"{variable}: {s}" for s in part.score.values]))
+    return xr.concat(parts, "score")
+
+
+def asked() -> dict[str, list[str]]:
+    """Per score the controls that must be outside in it."""
+    return {
+        score: [c for c, names in CAUGHT.items() if score in {s.split(": ")[-1] for s in names}]
+        for score in titles()
+    }
 
 
 def missed(found: xr.Dataset) -> dict[str, list[str]]:
@@ -153,82 +220,91 @@ def uniform(p: np.ndarray) -> float:
     return float(stats.kstest(p, "uniform").pvalue)
 
 
-def page(found: xr.Dataset, null: Mapping[str, np.ndarray], seconds: float) -> str:
-    """The page in Markdown."""
-    names = list(map(str, found.ensemble.values))
-    clean = outside(found, "another set")
+def page(parts: list[xr.Dataset], null: Mapping[str, np.ndarray], seconds: float) -> str:
+    """The page in Markdown: the flow's scores, and those with a tracer."""
+    facts = parts[0].attrs
     lines = [
         "# Controls of the scores",
         "",
         f"    {COMMAND}",
         "",
         f"One thread, {seconds:.0f} seconds. Decaying Navier-Stokes on 32 x 32 points, viscosity "
-        f"{VISCOSITY:g}, t = {TIME:g}; {found.attrs['members']} members against as many, floors "
-        f"from {found.attrs['splits']} splits of {found.attrs['pool']} others. A cell is the "
+        f"{VISCOSITY:g}, t = {TIME:g}; {facts['members']} members against as many, floors "
+        f"from {facts['splits']} splits of {facts['pool']} others. A cell is the "
         "value; **bold** is outside the solver-vs-solver 95% (memorisation: below its 5%).",
-        "",
-        "| score | solver: mean, 95% | " + " | ".join(names) + " |",
-        "|---|---|" + "---|" * len(names),
     ]
+    for i, found in enumerate(parts):
+        if i:
+            lines += [
+                "",
+                "The same with a tracer: the vorticity smoothed, and noise of its own. Scores of "
+                "the tracer and of both variables together; the vorticity is always right.",
+            ]
+        lines += ["", _values(found), "", _verdicts(found), "", _clean(found)]
+    rows = [[f"`{score}`", ", ".join(names) or "none"] for score, names in asked().items()]
+    lines += ["", table(["score", "controls that must be outside in it"], rows)]
+    return "\n".join([*lines, *_null(null)]) + "\n"
+
+
+def _values(found: xr.Dataset) -> str:
+    names, rows = list(map(str, found.ensemble.values)), []
     for name in map(str, found.score.values):
         row = found.sel(score=name)
         floor = row.isel(ensemble=0)
-        limit = "floor_q05" if name == "memorisation" else "floor_q95"
-        cells = []
-        for ensemble in names:
-            cell = row.sel(ensemble=ensemble)
-            text = f"{cell.value.item():.3g}"
-            cells.append(text if bool(cell.inside) else f"**{text}**")
-        floors = f"{floor.floor_mean.item():.3g}, {floor[limit].item():.3g}"
+        limit = "floor_q05" if name.endswith("memorisation") else "floor_q95"
+        cells = [row.sel(ensemble=ensemble) for ensemble in names]
+        texts = [
+            f"{c.value.item():.3g}" if c.inside else f"**{c.value.item():.3g}**" for c in cells
+        ]
         unit = f" [{row.unit.item()}]" if row.unit.item() else ""
-        lines.append(f"| `{name}`{unit} | {floors} | " + " | ".join(cells) + " |")
-    lines += ["", *_verdicts(found, clean), "", *_null(null)]
-    return "\n".join(lines) + "\n"
+        floors = f"{floor.floor_mean.item():.3g}, {floor[limit].item():.3g}"
+        rows.append([f"`{name}`{unit}", floors, *texts])
+    return table(["score", "solver: mean, 95%", *names], rows)
 
 
-def _verdicts(found: xr.Dataset, clean: list[str]) -> list[str]:
-    lines = ["| control | must be outside in | missed | outside in all |", "|---|---|---|---|"]
+def _listed(names: list[str] | tuple[str, ...]) -> str:
+    return ", ".join(f"`{s}`" for s in names) or "none"
+
+
+def _verdicts(found: xr.Dataset) -> str:
+    rows = []
     for name, lacking in missed(found).items():
-        must = ", ".join(f"`{s}`" for s in CAUGHT[name])
-        said = ", ".join(f"`{s}`" for s in lacking) or "none"
-        count = len(outside(found, name))
-        lines.append(f"| {name} | {must} | {said} | {count} of {found.sizes['score']} |")
-    named = ", ".join(f"`{s}`" for s in clean) or "none"
-    allowed = 0.05 * found.sizes["score"]
-    return [
-        *lines,
-        "",
-        f"The solver's other set is outside in {len(clean)} of "
-        f"{found.sizes['score']} scores ({named}); chance allows {allowed:.1f} in the mean.",
-    ]
+        count = f"{len(outside(found, name))} of {found.sizes['score']}"
+        rows.append([name, _listed(CAUGHT[name]), _listed(lacking), count])
+    return table(["control", "must be outside in", "missed", "outside in all"], rows)
+
+
+def _clean(found: xr.Dataset) -> str:
+    clean, count = outside(found, "another set"), found.sizes["score"]
+    return (
+        f"The solver's other set is outside in {len(clean)} of {count} scores "
+        f"({_listed(clean)}); chance allows {0.05 * count:.1f} in the mean."
+    )
 
 
 def _null(null: Mapping[str, np.ndarray]) -> list[str]:
     if not null:
         return []
-    count = len(next(iter(null.values())))
-    lines = [
-        f"p-values of {count} independent null comparisons (24 members a side): the p-value of "
-        "uniformity (Kolmogorov, Smirnov), and the share of p <= 0.05.",
-        "",
-        "| score | uniform | p <= 0.05 |",
-        "|---|---|---|",
+    text = (
+        f"p-values of {len(next(iter(null.values())))} independent null comparisons (24 members a "
+        "side): the p-value of uniformity (Kolmogorov, Smirnov), and the share of p <= 0.05."
+    )
+    rows = [
+        [f"`{k}`", f"{uniform(p):.2f}", f"{(p <= 0.0501).mean():.2f}"] for k, p in null.items()
     ]
-    for name, p in null.items():
-        lines.append(f"| `{name}` | {uniform(p):.2f} | {(p <= 0.0501).mean():.2f} |")
-    return lines
+    return ["", text, "", table(["score", "uniform", "p <= 0.05"], rows)]
 
 
 def main() -> None:
-    """Writes the page; ends with 1 where a control is missed."""
+    """Writes the page; ends with 1 where a control is missed or a score has none."""
     torch.set_num_threads(1)
     began = time.monotonic()
-    found = scores(Flow())
+    parts = [scores(Flow()), scores(Tracer(first=5_000))]
     null = p_values(60)
-    PAGE.write_text(page(found, null, time.monotonic() - began), "utf-8")
-    lacking = {name: names for name, names in missed(found).items() if names}
+    PAGE.write_text(page(parts, null, time.monotonic() - began), "utf-8")
     print(PAGE.read_text("utf-8"))
-    sys.exit(1 if lacking else 0)
+    lacking = any(names for found in parts for names in missed(found).values())
+    sys.exit(1 if lacking or not all(asked().values()) else 0)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ The published numbers do not fit the stated viscosity of `ns.mat`: fields from r
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -54,6 +55,11 @@ class Dataset:
     network: Backbone
     solver: tuple[str, ...] = ()
 
+    @property
+    def digest(self) -> str:
+        """Eight digits that change with any number of the definition; part of every row's name."""
+        return hashlib.sha256(repr(self).encode()).hexdigest()[:8]
+
     def simulation(self, members: int, seed: int, points: int | None = None) -> Simulation:
         """The study's simulation of so many members, on so many points an axis (its own)."""
         changes: dict[str, object] = {
@@ -63,12 +69,14 @@ class Dataset:
             "block": 100,
             "batch": 20,
         }
+        overrides = list(self.solver)
         if points is not None:
             changes["grid.shape"] = [points, points]
+            overrides = [o for o in overrides if not o.startswith("solver_grid")]
         return Study.load(
             self.study,
             [f"simulation.{name}={value}" for name, value in changes.items()]
-            + [f"simulation.{setting}" for setting in self.solver]
+            + [f"simulation.{setting}" for setting in overrides]
             + ["training.members=1", "training.held_out=1", "evaluation.members=2"],
         ).simulation
 

@@ -12,11 +12,12 @@ import numpy as np
 from .datasets import DATASETS
 from .published import PUBLISHED, SOURCE
 from .rivals import RIVALS, TITLES
-from .tables import EVALUATIONS, LANGEVIN, POINTS, break_even
+from .tables import EVALUATIONS, LANGEVIN, POINTS, break_even, named
 
 METRICS = {
     "mmd": "MMD²",
     "log_spectrum": "log spectrum",
+    "resolved_spectrum": "log spectrum, resolved",
     "sliced_w": "sliced W",
     "marginal_w1": "marginal W1",
     "mean_mse": "mean MSE",
@@ -28,13 +29,15 @@ OWN = {
     "gradient_w1": "gradient W1",
     "mmd": "MMD² (whitened)",
     "energy_distance": "energy distance",
+    "frechet": "Fréchet (POD)",
     "classifier_auc": "classifier AUC",
+    "memorisation": "nearest neighbour",
 }
 
 
 def page(rows: dict[str, Any], words: str) -> str:
     """The whole page."""
-    fits = sorted({Cell.of(key) for key in rows if key[0] in "abc" and key[1] == "/"})
+    fits = sorted({cell for key in rows if (cell := Cell.of(key)) is not None})
     parts = [words, *dates(rows)]
     for name, dataset in DATASETS.items():
         parts += [f"## (a) {dataset.title}", *table_a(rows, fits, name)]
@@ -54,16 +57,21 @@ class Cell:
     budget: str
 
     @classmethod
-    def of(cls, key: str) -> Cell:
-        """The cell that the row of a key belongs to."""
-        _, dataset, method, *_, budget = key.split("/")
-        return cls(dataset, method, budget)
+    def of(cls, key: str) -> Cell | None:
+        """The cell that the row of a key belongs to; None for a data set of another definition."""
+        table, where, method, *_, budget = key.split("/")
+        dataset, _, digest = where.partition("@")
+        known = table in "abc" and dataset in DATASETS and DATASETS[dataset].digest == digest
+        return cls(dataset, method, budget) if known else None
 
-    def rows(self, rows: dict[str, Any], table: str, *column: object) -> list[dict[str, Any]]:
-        """Its rows in a column of a table, one a seed."""
-        parts = "/".join(map(str, (table, self.dataset, self.method, *column)))
-        keys = [key for key in rows if key.startswith(f"{parts}/") and key.endswith(self.budget)]
-        return [rows[key] for key in keys if key.count("/") == 4 + len(column)]
+    def rows(self, rows: dict[str, Any], table: str, column: int | None = None) -> list[dict]:
+        """Its rows of a table, one a seed; of one column, where the table has several."""
+        found = []
+        for key, row in rows.items():
+            asked = column is None or key.split("/")[3] == str(column)
+            if key.startswith(f"{table}/") and Cell.of(key) == self and asked:
+                found.append(row)
+        return found
 
     @property
     def title(self) -> str:
@@ -81,27 +89,33 @@ def table_a(rows: dict[str, Any], fits: list[Cell], dataset: str) -> list[str]:
     """The benchmark's metrics with the published rows, then pushforward's scores."""
     lines, own = [], []
     for name in sorted({m for values in PUBLISHED.values() for m in values.get(dataset, {})}):
-        cells = [number(PUBLISHED[m].get(dataset, {}).get(name)) for m in METRICS]
-        lines.append([f"*{name}, as published* ({SOURCE})", "", *cells])
-    if floor := rows.get(f"null/{dataset}"):
+        cells = [number(PUBLISHED.get(m, {}).get(dataset, {}).get(name)) for m in METRICS]
+        lines.append([f"*{name}, as published* ({SOURCE})", "", "", *cells])
+    if floor := rows.get(f"null/{named(dataset)}"):
         quantiles = [number(float(np.quantile(floor[m], 0.95))) for m in METRICS]
-        lines.append(["solver against solver, 95%", "", *quantiles])
+        lines.append(["solver against solver, 95%", "", "", *quantiles])
     cells = [cell for cell in fits if cell.dataset == dataset and cell.rows(rows, "a")]
     for cell in sorted(cells, key=lambda cell: list(RIVALS).index(cell.method)):
-        found = [row for row in cell.rows(rows, "a") if row["finite"]]
-        if not found:
-            lines.append([cell.title, "", *["not finite"] * len(METRICS)])
-            continue
-        first = found[0]
+        made = cell.rows(rows, "a")
+        found = [row for row in made if row["finite"]]
+        seeds = (
+            f"{len(made)}" if len(found) == len(made) else f"{len(found)} of {len(made)} finite"
+        )
+        first, head = made[0], [cell.title, seeds]
         values = [mean(row["theirs"][m] for row in found) for m in METRICS]
-        lines.append([cell.title, str(first["evaluations"]), *values])
-        spent = f"{first['steps']} steps, {number(cost(first))} s"
-        values = [mean(row["ours"][m] for row in found if m in row["ours"]) for m in OWN]
-        own.append([cell.title, spent, f"{first['weights'] / 1e6:.2f} M", *values])
+        lines.append([*head, str(first["evaluations"]), *values])
+        if found:
+            spent = f"{first['steps']} steps ({number(first['epochs'])} epochs), "
+            spent += f"{number(cost(first))} s"
+            values = [mean(row["ours"][m] for row in found if m in row["ours"]) for m in OWN]
+            share = [np.mean([score["inside"] for score in row["ours"].values()]) for row in found]
+            inside = f"{np.mean(share):.0%}"
+            own.append([cell.title, spent, f"{first['weights'] / 1e6:.2f} M", *values, inside])
     missing = [TITLES[m] for m in RIVALS if m not in {cell.method for cell in cells}]
-    parts = [grid(["method, budget", "NFE", *METRICS.values()], lines)]
+    parts = [grid(["method, budget", "seeds", "NFE", *METRICS.values()], lines)]
     if own:
-        parts.append(grid(["method, budget", "training", "weights", *OWN.values()], own))
+        head = ["method, budget", "training", "weights", *OWN.values(), "scores inside"]
+        parts.append(grid(head, own))
     return parts + ([f"Not run: {'; '.join(missing)}."] if missing else [])
 
 
@@ -110,7 +124,7 @@ def table_by(rows: dict[str, Any], fits: list[Cell], table: str, columns: Iterab
     lines = []
     for cell in fits:
         found = [cell.rows(rows, table, column) for column in columns]
-        for m in ("mmd", "log_spectrum") if any(found) else ():
+        for m in ("mmd", "log_spectrum", "resolved_spectrum") if any(found) else ():
             values = [mean(row["theirs"][m] for row in some if "theirs" in row) for some in found]
             lines.append([DATASETS[cell.dataset].title, cell.title, METRICS[m], *values])
     head = ["data set", "method, budget", "metric", *map(str, columns)]
@@ -121,15 +135,16 @@ def table_d(rows: dict[str, Any], fits: list[Cell]) -> str:
     """Seconds to solve, train and draw, and the number of members that pays."""
     lines = []
     for cell in fits:
-        solver = rows.get(f"d/{cell.dataset}/solver")
+        solver = rows.get(f"d/{named(cell.dataset)}/solver")
         for row in cell.rows(rows, "a")[:1] if solver else ():
-            times = solver["seconds"], cost(row), row["sampling_seconds"]
+            data = solver["seconds"] * DATASETS[cell.dataset].trajectories
+            times = solver["seconds"], cost(row) + data, row["sampling_seconds"]
             members = break_even(times[1], times[2], times[0])
             pays = "never" if math.isinf(members) else f"{members:.0f} members"
             lines.append(
                 [DATASETS[cell.dataset].title, cell.title, *(number(t) for t in times), pays]
             )
-    head = ["solving, s / trajectory", "training, s", "drawing, s / member", "pays after"]
+    head = ["solving, s / trajectory", "data and training, s", "drawing, s / member", "pays after"]
     return grid(["data set", "method, budget", *head], lines) if lines else "Not run."
 
 

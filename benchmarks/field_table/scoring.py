@@ -49,18 +49,22 @@ def beside(value: dict[str, float], floor: dict[str, list]) -> dict[str, Any]:
     }
 
 
-def own(drawn: Tensor, unseen: Tensor, grid: Grid, name: str = "vorticity") -> dict[str, Any]:
-    """Pushforward's scores of members (n, 1, *grid) against as many unseen ones."""
+def own(
+    drawn: Tensor, unseen: Tensor, learnt: Tensor, grid: Grid, name: str = "vorticity"
+) -> dict[str, Any]:
+    """Pushforward's scores of members (n, 1, *grid) against as many unseen ones.
+
+    With those that were learnt from: a copy of them is as good as the solver in all but one score.
+    """
     count = len(drawn)
     reference, pool = unseen[:count], unseen[count : count + max(POOL, 2 * count)]
     dims = ("member", "y", "x")[: grid.ndim + 1] if grid.ndim == 2 else ("member", "x")
-    a, b, c = (
+    a, b, c, d = (
         xr.DataArray(fields[:, 0].numpy(), dims=dims, name=name)
-        for fields in (drawn, reference, pool)
+        for fields in (drawn, reference, pool, learnt)
     )
-    table = compare(
-        a, b, reference=c, grid=grid, translations=False, splits=OWN_SPLITS, bootstrap=100
-    ).isel(variable=0)
+    settings = {"translations": False, "splits": OWN_SPLITS, "bootstrap": 100}
+    table = compare(a, b, reference=c, training=d, grid=grid, **settings).isel(variable=0)
     found = {}
     for score in table.score.values:
         row = table.sel(score=score)

@@ -25,7 +25,8 @@ from pushforward.solvers import Grid
 from . import shelf
 from .datasets import DATASETS, LEARNT, finer, load
 from .metrics import theirs
-from .rivals import RIVALS, Budget, Rival, Spent
+from .rivals import NUMBERS, RIVALS, Budget, Rival, Spent, Watch
+from .rivals.rival import BATCH
 from .scoring import beside, null, own
 
 EVALUATIONS = (1, 2, 4, 8, 16, 32, 64)
@@ -53,9 +54,15 @@ class Run:
                 for method in self.methods:
                     yield dataset, method, seed
 
-    def key(self, *parts: Any) -> str:
-        """A row's name: table, data set, method, (column,) seed, budget."""
-        return "/".join(map(str, (*parts, f"{self.seconds:g} s {self.clock}")))
+    def key(self, table: str, dataset: str, method: str, column: int, seed: int) -> str:
+        """A row's name; `column` is its number of evaluations, or of points an axis (b)."""
+        parts = table, named(dataset), method, column, seed, f"{self.seconds:g} s {self.clock}"
+        return "/".join(map(str, parts))
+
+
+def named(dataset: str) -> str:
+    """A data set in a key: with its definition, so that another one makes other rows."""
+    return f"{dataset}@{DATASETS[dataset].digest}"
 
 
 def made() -> dict[str, Any]:
@@ -69,13 +76,13 @@ def made() -> dict[str, Any]:
 
 def fitted(run: Run, dataset: str, method: str, seed: int) -> Rival:
     """The method fitted to the data set, from the shelf or now."""
-    key = run.key(dataset, method, seed)
+    key = run.key("fit", dataset, method, 0, seed)
     kept = shelf.kept(key)
     if kept is None:
         print(f"{key}: fitting", flush=True)
-    budget = Budget(run.seconds if kept is None else 0, clock=run.clock)
     fields, network = load(dataset), DATASETS[dataset].network
-    rival = RIVALS[method](fields.learnt, fields.grid, network, budget, seed)
+    watch = Watch(Budget(run.seconds if kept is None else 0, clock=run.clock))
+    rival = RIVALS[method](fields.learnt, fields.grid, network, watch, seed)
     if kept is None:
         shelf.keep(key, {"state": rival.state(), "spent": asdict(rival.spent)})
     else:
@@ -84,9 +91,14 @@ def fitted(run: Run, dataset: str, method: str, seed: int) -> Rival:
     return rival
 
 
+def is_fitted(run: Run, dataset: str, method: str, seed: int) -> bool:
+    """Whether the method's fit is on the shelf."""
+    return shelf.kept(run.key("fit", dataset, method, 0, seed)) is not None
+
+
 def nulls(store: Any, dataset: str) -> dict[str, list]:
     """The benchmark's metrics between solver and solver."""
-    key = f"null/{dataset}"
+    key = f"null/{named(dataset)}"
     if key not in store:
         print(f"{key}: solver against solver", flush=True)
         sizes = DATASETS[dataset]
@@ -114,19 +126,20 @@ def table_a(run: Run) -> None:
     """Data sets x methods."""
     store = shelf.rows()
     for dataset, method, seed in run.cells():
-        key = run.key("a", dataset, method, seed)
+        number = run.evaluations.get(method, NUMBERS[method])
+        key = run.key("a", dataset, method, number, seed)
         if key in store:
             continue
         rival = fitted(run, dataset, method, seed)
-        number = run.evaluations.get(method, rival.evaluations)
         fields, seconds = drawn(rival, DATASETS[dataset].drawn, seed, evaluations=number)
         row = scored(store, dataset, fields, seed)
         data = load(dataset)
         if row["finite"]:
-            row["ours"] = own(fields, data.unseen, data.grid)
+            row["ours"] = own(fields, data.unseen, data.learnt, data.grid)
         spent = rival.spent
         store[key] = row | {
             "evaluations": number,
+            "epochs": spent.steps * BATCH / len(data.learnt),
             "training_seconds": spent.seconds,
             "training_cpu_seconds": spent.cpu,
             "steps": spent.steps,
@@ -145,16 +158,16 @@ def table_b(run: Run) -> None:
         data, sizes = load(dataset), DATASETS[dataset]
         for points in POINTS if data.grid.ndim == 2 else ():
             key = run.key("b", dataset, method, points, seed)
-            if key in store or shelf.kept(run.key(dataset, method, seed)) is None:
+            if key in store or not is_fitted(run, dataset, method, seed):
                 continue
             unseen = finer(dataset, points, FINE_UNSEEN)
             grid = Grid((points,) * 2, data.grid.extent)
-            floor_key = f"null/{dataset}/{points}"
+            floor_key = f"null/{named(dataset)}/{points}"
             half = FINE_UNSEEN - sizes.drawn
             if floor_key not in store:
                 store[floor_key] = null(unseen, half, sizes.drawn, 20)
             rival = fitted(run, dataset, method, seed)
-            number = run.evaluations.get(method, rival.evaluations)
+            number = run.evaluations.get(method, NUMBERS[method])
             fields, _ = drawn(rival, sizes.drawn, seed, evaluations=number, grid=grid)
             value = theirs(unseen[:half, 0], fields[:, 0], seed)
             store[key] = {"theirs": beside(value, store[floor_key]), **made()}
@@ -165,7 +178,7 @@ def table_c(run: Run) -> None:
     """Metrics against network evaluations, for what table a has fitted."""
     store = shelf.rows()
     for dataset, method, seed in run.cells():
-        if shelf.kept(run.key(dataset, method, seed)) is None:
+        if not is_fitted(run, dataset, method, seed):
             continue
         numbers = EVALUATIONS if method in MANY else ()
         for number in (*numbers, *((LANGEVIN,) if method.startswith("ddo") else ())):
@@ -183,7 +196,7 @@ def table_d(run: Run) -> None:
     """Break-even, for what table a has measured."""
     store = shelf.rows()
     for dataset in run.datasets:
-        key = f"d/{dataset}/solver"
+        key = f"d/{named(dataset)}/solver"
         if key in store:
             continue
         simulation = DATASETS[dataset].simulation(SOLVED, LEARNT)

@@ -100,6 +100,16 @@ def test_log_spectrum_of_a_tenfold_field_is_one():
     assert metrics.log_spectrum(line, 10 * line) == pytest.approx(4, rel=1e-5)  # a density
 
 
+def test_the_resolved_spectrum_leaves_out_what_only_round_off_fills():
+    grid = torch.arange(16) / 16
+    wave = torch.cos(2 * torch.pi * (grid[:, None] + 0 * grid)).expand(5, 16, 16)
+    faint = torch.cos(2 * torch.pi * (5 * grid[:, None] + 0 * grid)).expand(5, 16, 16)
+    real, generated = wave + 1e-6 * faint, wave + 1e-3 * faint
+    assert metrics.log_spectrum(real, generated) > 1
+    assert metrics.log_spectrum(real, generated, metrics.RESOLVED) < 1e-6
+    assert metrics.log_spectrum(real, 10 * wave, metrics.RESOLVED) == pytest.approx(1, rel=1e-4)
+
+
 def test_vorticity_of_a_doubled_field():
     x = torch.randn(30, 8, 8, generator=torch.Generator().manual_seed(0))
     found = metrics.vorticity(x, 2 * x)

@@ -9,10 +9,12 @@ import pytest
 import torch
 
 from benchmarks.field_table import tables
-from benchmarks.field_table.rivals import RIVALS, TITLES, Budget, ddo, ddpm, flow, gano
+from benchmarks.field_table.datasets import DATASETS, FLOW
+from benchmarks.field_table.page import METRICS, page
+from benchmarks.field_table.rivals import NUMBERS, RIVALS, TITLES, Budget, ddo, ddpm, flow, gano
 from benchmarks.field_table.rivals.cfno import energy_score
 from benchmarks.field_table.rivals.drawing import Drawing, Noise
-from benchmarks.field_table.rivals.rival import Spent, Standard
+from benchmarks.field_table.rivals.rival import Spent, Standard, Watch
 from pushforward.generative import Backbone
 from pushforward.solvers import GaussianField, Grid
 
@@ -31,21 +33,21 @@ def fields() -> torch.Tensor:
 
 @pytest.mark.parametrize("name", list(RIVALS))
 def test_a_method_learns_and_draws(name, fields):
-    rival = RIVALS[name](fields, GRID, SMALL, Budget(steps=STEPS), 0)
+    rival = RIVALS[name](fields, GRID, SMALL, Watch(Budget(steps=STEPS)), 0)
     number = 200 if name.startswith("ddo") else None
     drawn = rival.sample(128, seed=1, evaluations=number)
     assert drawn.shape == (128, 1, 16)
     assert torch.isfinite(drawn).all()
     assert torch.equal(drawn, rival.sample(128, seed=1, evaluations=number))
-    again = RIVALS[name](fields, GRID, SMALL, Budget(0), 0)
-    if name != "gaussian":
+    again = RIVALS[name](fields, GRID, SMALL, Watch(Budget(0)), 0)
+    if name not in ("gaussian", "copies"):
         assert not torch.equal(drawn, again.sample(128, seed=1, evaluations=number))
     again.load(rival.state())
     assert torch.equal(drawn, again.sample(128, seed=1, evaluations=number))
     finer = rival.sample(4, seed=1, evaluations=number and 10, grid=Grid((32,), (1.0,)))
     assert finer.shape == (4, 1, 32)
     losses = rival.spent.losses
-    if name not in ("gaussian", "ours", "gano"):  # which start right, or play a game
+    if name not in ("copies", "gaussian", "ours", "gano"):  # which start right, or play a game
         assert rival.spent.loss < 0.9 * sum(losses[:10]) / 10
     if name not in ("ddpm", "ddo", "ddo_corrected", "gano"):  # which take far more steps
         error = (drawn.mean(0) - fields.mean(0)).square().mean().sqrt()
@@ -53,7 +55,7 @@ def test_a_method_learns_and_draws(name, fields):
 
 
 def test_the_gaussian_surrogate_has_the_spectrum_of_the_data(fields):
-    drawn = RIVALS["gaussian"](fields, GRID, SMALL, Budget(), 0).sample(2000, seed=1)
+    drawn = RIVALS["gaussian"](fields, GRID, SMALL, Watch(Budget()), 0).sample(2000, seed=1)
     ours, theirs = (
         (torch.fft.rfft(z[:, 0] - z[:, 0].mean(0)).abs() ** 2).mean(0)[1:5]
         for z in (drawn, fields)
@@ -120,5 +122,25 @@ def test_the_energy_score_is_least_for_the_law_itself():
 
 
 def test_every_method_has_a_title_and_break_even_may_never_come():
-    assert set(TITLES) == set(RIVALS)
+    assert set(TITLES) == set(RIVALS) == set(NUMBERS)
     assert tables.break_even(100, 2.0, 1.0) == math.inf
+
+
+def test_every_simulation_of_the_tables_can_be_built():
+    for dataset in DATASETS.values():
+        for points in (None, *tables.POINTS) if dataset.network is FLOW else (None,):
+            simulation = dataset.simulation(10, 0, points)
+            assert simulation.problem().grid.shape[0] == (points or simulation.grid.shape[0])
+
+
+def test_the_page_shows_seeds_that_diverged_and_no_row_of_another_definition():
+    run = tables.Run(("kdv",), ("ffm",), 1.0, 3, {})
+    cell = {"value": 0.1, "inside": True}
+    row = {"finite": True, "theirs": dict.fromkeys(METRICS, cell), "ours": {"w1": cell}}
+    row |= {"evaluations": 20, "steps": 5, "epochs": 1.0, "weights": 10, "training_seconds": 1.0}
+    row |= {"sampling_seconds": 0.1, "date": "today", "machine": "this one"}
+    rows = {run.key("a", "kdv", "ffm", 20, seed): row for seed in range(2)}
+    rows[run.key("a", "kdv", "ffm", 20, 2)] = row | {"finite": False}
+    text = page(rows, "")
+    assert "| 2 of 3 finite | 20 |" in text
+    assert "2 of 3" not in page({key.replace("kdv@", "kdv@0"): row for key in rows}, "")

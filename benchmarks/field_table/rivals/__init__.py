@@ -1,13 +1,14 @@
-"""The methods of the table by name: what fits each to fields, and what the table calls it."""
+"""The methods of the table by name: what fits each, its evaluations, and its title."""
 
 from __future__ import annotations
 
-from . import cfno, ddo, ddpm, flow, gano, gaussian, ours
-from .rival import Budget, Fit, Rival, Spent
+from . import cfno, copies, ddo, ddpm, flow, gano, gaussian, ours
+from .rival import Budget, Fit, Rival, Spent, Watch
 
-__all__ = ["RIVALS", "TITLES", "Budget", "Fit", "Rival", "Spent"]
+__all__ = ["NUMBERS", "RIVALS", "TITLES", "Budget", "Fit", "Rival", "Spent", "Watch"]
 
 RIVALS: dict[str, Fit] = {
+    "copies": copies.fit,
     "gaussian": gaussian.fit,
     "ours": ours.fit,
     "ddpm": ddpm.fit,
@@ -18,7 +19,20 @@ RIVALS: dict[str, Fit] = {
     "gano": gano.fit,
     "cfno": cfno.fit,
 }
+NUMBERS = {  # of network evaluations a member, when nothing else is asked for
+    "copies": 0,
+    "gaussian": 0,
+    "ours": ours.STEPS,
+    "ddpm": ddpm.EVALUATIONS,
+    "ffm": flow.EVALUATIONS,
+    "ot_cfm": flow.EVALUATIONS,
+    "ddo": ddo.LEVELS * ddo.INNER,
+    "ddo_corrected": ddo.LEVELS * ddo.INNER,
+    "gano": 1,
+    "cfno": 1,
+}
 TITLES = {
+    "copies": "control: members that were learnt from",
     "gaussian": "Gaussian surrogate (ours, zero steps)",
     "ours": "pushforward (gud, multistep of order 2)",
     "ddpm": "white-noise DDPM",

@@ -21,7 +21,7 @@ from pushforward.solvers import Grid
 from .drawing import Drawing, Noise, at_once
 from .flow import POOL
 from .network import Network
-from .rival import Budget, Standard, draw, train
+from .rival import Standard, Watch, draw, train
 
 
 def energy_score(drawn: Tensor, fields: Tensor) -> Tensor:
@@ -32,7 +32,7 @@ def energy_score(drawn: Tensor, fields: Tensor) -> Tensor:
     return 2 * torch.cdist(x, u).mean() - within.sum() / (n * (n - 1))
 
 
-def fit(fields: Tensor, grid: Grid, network: Backbone, budget: Budget, seed: int) -> Drawing:
+def fit(fields: Tensor, grid: Grid, network: Backbone, watch: Watch, seed: int) -> Drawing:
     """Descends the energy score."""
     standard, noise = Standard(fields), Noise(fields.shape[1], coloured=True)
     net = Network(network, fields.shape[1], fields.shape[1], grid.ndim, seed)
@@ -42,4 +42,4 @@ def fit(fields: Tensor, grid: Grid, network: Backbone, budget: Budget, seed: int
     def loss(step: int) -> Tensor:
         return energy_score(net(draw(pool, generator)), standard(draw(fields, generator)))
 
-    return Drawing(net, noise, at_once, standard, grid, train([net], loss, budget))
+    return Drawing(net, noise, at_once, standard, grid, train([net], loss, watch))

@@ -26,7 +26,7 @@ from pushforward.solvers import Grid
 
 from .drawing import Drawing, Noise, white
 from .network import Network
-from .rival import Budget, Standard, draw, train
+from .rival import Standard, Watch, draw, train
 
 LEVELS, FIRST, LAST, INNER, STEP = 10, 1.0, 0.01, 199, 2e-4
 
@@ -64,7 +64,7 @@ def fit(
     fields: Tensor,
     grid: Grid,
     network: Backbone,
-    budget: Budget,
+    watch: Watch,
     seed: int,
     *,
     corrected: bool,
@@ -81,7 +81,7 @@ def fit(
         noisy = u + s[level].sqrt().view(-1, *[1] * (u.ndim - 1)) * xi
         return (net(noisy, level / LEVELS) + xi).square().mean()
 
-    spent = train([net], loss, budget)
+    spent = train([net], loss, watch)
     way = partial(march, corrected=corrected)
     return Drawing(net, Noise(channels), way, standard, grid, spent, LEVELS * INNER)
 

@@ -18,7 +18,7 @@ from pushforward.solvers import Grid
 
 from .drawing import Drawing, Noise, white
 from .network import Network
-from .rival import Budget, Standard, draw, train
+from .rival import Standard, Watch, draw, train
 
 LEVELS, FIRST, LAST, EVALUATIONS = 1000, 1e-4, 0.02, 100
 
@@ -45,7 +45,7 @@ def march(
     return u
 
 
-def fit(fields: Tensor, grid: Grid, network: Backbone, budget: Budget, seed: int) -> Drawing:
+def fit(fields: Tensor, grid: Grid, network: Backbone, watch: Watch, seed: int) -> Drawing:
     """Learns the noise by its mean square error, all levels alike."""
     standard, channels = Standard(fields), fields.shape[1]
     net = Network(network, channels, channels, grid.ndim, seed)
@@ -58,5 +58,5 @@ def fit(fields: Tensor, grid: Grid, network: Backbone, budget: Budget, seed: int
         a = g[level].view(-1, *[1] * (u.ndim - 1))
         return (net(a.sqrt() * u + (1 - a).sqrt() * noise, level / LEVELS) - noise).square().mean()
 
-    spent = train([net], loss, budget)
+    spent = train([net], loss, watch)
     return Drawing(net, Noise(channels), march, standard, grid, spent, EVALUATIONS)

@@ -26,7 +26,7 @@ from pushforward.solvers import Grid
 
 from .drawing import Drawing, Noise
 from .network import Network
-from .rival import BATCH, Budget, Standard, draw, train
+from .rival import BATCH, Standard, Watch, draw, train
 
 SMALLEST, EVALUATIONS = 1e-4, 20
 POOL = 2048  # fields of noise drawn at once
@@ -55,7 +55,7 @@ def fit(
     fields: Tensor,
     grid: Grid,
     network: Backbone,
-    budget: Budget,
+    watch: Watch,
     seed: int,
     *,
     coloured: bool,
@@ -76,7 +76,7 @@ def fit(
         velocity = u - (1 - SMALLEST) * n
         return (net(at * u + (1 - (1 - SMALLEST) * at) * n, t) - velocity).square().mean()
 
-    spent = train([net], loss, budget)
+    spent = train([net], loss, watch)
     return Drawing(net, noise, march, standard, grid, spent, EVALUATIONS)
 
 

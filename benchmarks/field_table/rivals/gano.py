@@ -22,7 +22,7 @@ from pushforward.solvers import Grid
 from .drawing import Drawing, Noise, at_once
 from .flow import POOL
 from .network import Network
-from .rival import Budget, Spent, Standard, Watch, count, draw
+from .rival import Spent, Standard, Watch, count, draw
 
 PENALTY, CRITIC_STEPS, RATE = 10.0, 5, 3e-4
 
@@ -50,7 +50,7 @@ def penalty(
     return (size - 1).square().mean()
 
 
-def fit(fields: Tensor, grid: Grid, network: Backbone, budget: Budget, seed: int) -> Drawing:
+def fit(fields: Tensor, grid: Grid, network: Backbone, watch: Watch, seed: int) -> Drawing:
     """Plays the game; a step is one of the critic's."""
     standard, noise = Standard(fields), Noise(fields.shape[1], coloured=True)
     generator = torch.Generator().manual_seed(seed)
@@ -61,7 +61,6 @@ def fit(fields: Tensor, grid: Grid, network: Backbone, budget: Budget, seed: int
         torch.optim.Adam(m.parameters(), lr=RATE, betas=(0.0, 0.9)) for m in (net, critic)
     )
     spent = Spent(weights=count(net, critic))
-    watch = Watch(budget)
     while watch(spent) < 1:
         real = standard(draw(fields, generator))
         with torch.no_grad():

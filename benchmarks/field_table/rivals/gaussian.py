@@ -10,7 +10,7 @@ from pushforward.generative import Backbone
 from pushforward.solvers import Grid
 
 from .ours import Ours, untrained
-from .rival import Budget, Spent, Watch
+from .rival import Spent, Watch
 
 
 @dataclass
@@ -35,10 +35,9 @@ class Gaussian:
         """There is nothing to take over."""
 
 
-def fit(fields: Tensor, grid: Grid, network: Backbone, budget: Budget, seed: int) -> Gaussian:
+def fit(fields: Tensor, grid: Grid, network: Backbone, watch: Watch, seed: int) -> Gaussian:
     """Fits mean and covariance; whatever the budget."""
     spent = Spent()
-    watch = Watch(budget)
     ours = untrained(fields, grid, network, seed)
     ours.surrogate = ours.surrogate.gaussian()
     watch(spent)

@@ -24,7 +24,7 @@ from pushforward.generative.pca import PCABasis
 from pushforward.generative.waves import smooth_size
 from pushforward.solvers import Grid
 
-from .rival import BATCH, Budget, Spent, count, draw, train
+from .rival import BATCH, Spent, Watch, count, draw, train
 
 FLOOR, RANK, SOME, SEVERAL = 1e-9, 1024, 256, 2048
 STEPS, MEMBERS = 10, 256
@@ -101,7 +101,7 @@ def working_grid(fields: Tensor, grid: Grid) -> Grid:
     return grid
 
 
-def fit(fields: Tensor, grid: Grid, network: Backbone, budget: Budget, seed: int) -> Ours:
+def fit(fields: Tensor, grid: Grid, network: Backbone, watch: Watch, seed: int) -> Ours:
     """Trains and calibrates."""
     ours = untrained(fields, grid, network, seed)
     surrogate = ours.surrogate
@@ -114,7 +114,8 @@ def fit(fields: Tensor, grid: Grid, network: Backbone, budget: Budget, seed: int
         eps = torch.randn(batch.shape, generator=generator)
         return surrogate.loss(batch, places, eps).mean()
 
-    ours.spent = train([surrogate.denoiser], loss, budget)
+    ours.spent = train([surrogate.denoiser], loss, watch)
     ours.spent.weights = count(surrogate.denoiser)
     surrogate.calibrate(MEMBERS, seed=seed, steps=STEPS)
+    watch(ours.spent)
     return ours

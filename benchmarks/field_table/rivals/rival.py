@@ -1,10 +1,11 @@
 """What every method of the table is: something fitted to fields within a budget, then sampled.
 
-`fit(fields, grid, network, budget, seed) -> Rival` for fields (member, channel, *grid). All use
+`fit(fields, grid, network, watch, seed) -> Rival` for fields (member, channel, *grid). All use
 the same Backbone, and the same loop: AdamW at 1e-3, batches of 32, warm-up, half a cosine over the
 budget, a moving average of the weights. A budget is in seconds, of the processor (on a machine
 that others use, too) or of the wall, or in steps, whichever ends first; all are recorded, with the
-number of weights.
+number of weights. All that a fit does is on the clock, from its first line; descent ends with the
+budget, and what comes after it is noted down as well.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ class Rival(Protocol):
         ...
 
 
-Fit = Callable[[Tensor, Grid, Backbone, Budget, int], Any]
+Fit = Callable[[Tensor, Grid, Backbone, "Watch", int], Any]
 
 
 class Standard:
@@ -101,7 +102,7 @@ def draw(fields: Tensor, generator: torch.Generator, size: int = BATCH) -> Tenso
 def train(
     modules: Sequence[nn.Module],
     loss: Callable[[int], Tensor],
-    budget: Budget,
+    watch: Watch,
     *,
     rate: float = RATE,
     average: bool = True,
@@ -111,7 +112,6 @@ def train(
     optimizer = torch.optim.AdamW(parameters, lr=rate, betas=(0.9, 0.99), weight_decay=DECAY)
     mean = [p.detach().clone() for p in parameters]
     spent = Spent(weights=sum(p.numel() for p in parameters))
-    watch = Watch(budget)
     while (done := watch(spent)) < 1:
         warm = min((spent.steps + 1) / WARM_UP, 1.0)
         for group in optimizer.param_groups:
