@@ -18,9 +18,8 @@ What its tables call by a short name, and what it is (github.com/heraclixus/KFFM
                         of one quadrant, 0 <= kx, ky <= N/2, with kx + ky = j: a sum of *complex*
                         coefficients (unnormalised FFT), in which phases cancel; not an energy
                         spectrum. In 1-D it is Welch's density, windows of min(256, n / 4) points.
-    resolved_spectrum   ours: the same over bins whose s_j is at least 1e-4 of the largest; below it
-                        lies round-off of float32 in smooth flows, and less than solvers are asked
-                        for
+    resolved_spectrum   ours: the same over bins whose s_j is at least 1e-4 of the largest; the
+                        others are round-off of float32 in smooth flows, below any tolerance
     enstrophy_w1        W1 between the members' <w^2> / 2
     pdf_w1, pdf_skewness, pdf_kurtosis
                         of all values pooled: W1, and absolute differences
