@@ -8,6 +8,7 @@ It therefore needs evaluations of at least three trainings that differ in their 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import combinations
 
 import numpy as np
 import xarray as xr
@@ -23,7 +24,8 @@ def across_seeds(datasets: Sequence[xr.Dataset]) -> xr.Dataset:
     seeds whose score is inside its floor; `seeds` is an attribute. Dimensions are those of the
     datasets, which `evaluate` and `compare` make.
 
-    Raises ValueError for fewer than three, and for scores of different names or sizes.
+    Raises ValueError for fewer than three, for the same evaluation twice, and for scores of
+    different names or sizes.
 
     >>> def scores(value):
     ...     columns = {"value": value, "floor_mean": 1.0, "ratio": value, "z": 0.0, "inside": True}
@@ -38,6 +40,7 @@ def across_seeds(datasets: Sequence[xr.Dataset]) -> xr.Dataset:
             "again with other seeds (training.seed) and evaluate each"
         )
     _check(datasets)
+    _check_apart(datasets)
     whole = xr.concat(
         [one[["value", "floor_mean", "ratio", "z", "inside"]] for one in datasets],
         dim="seed",
@@ -77,3 +80,15 @@ def _check(datasets: Sequence[xr.Dataset]) -> None:
                     f"expected {first.attrs.get(fact)} {fact} in every dataset, got "
                     f"{other.attrs.get(fact)} in dataset {number}; evaluate all of them alike"
                 )
+
+
+def _check_apart(datasets: Sequence[xr.Dataset]) -> None:
+    """Refuses an evaluation that is there twice: its name, or its values where it has none."""
+    for (i, one), (j, other) in combinations(enumerate(datasets), 2):
+        names = one.attrs.get("name"), other.attrs.get("name")
+        if names[0] == names[1] if None not in names else one["value"].equals(other["value"]):
+            found = "the same values" if None in names else names[0]
+            raise ValueError(
+                f"expected evaluations of different trainings, got {found} in datasets {i} and "
+                f"{j}; train again with other seeds (training.seed) and evaluate each"
+            )

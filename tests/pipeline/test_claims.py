@@ -53,3 +53,18 @@ def test_scores_that_differ_in_kind_are_refused():
         across_seeds([*seeds[:2], seeds[2].isel(score=slice(1, None))])
     with pytest.raises(ValueError, match="expected 20 splits in every dataset, got 30"):
         across_seeds([*seeds[:2], scores(2, splits=30)])
+
+
+@pytest.mark.parametrize("names", [("one", "one", "two"), (None, None, None), (None, "a", "b")])
+def test_one_evaluation_given_again_is_no_other_seed(names: tuple[str | None, ...]):
+    seeds = [scores(0), scores(0), scores(2)]
+    for one, name in zip(seeds, names, strict=True):
+        one.attrs |= {"name": name} if name else {}
+    found = "one" if names[0] else "the same values"
+    with pytest.raises(ValueError, match=rf"expected .*, got {found} in datasets 0 and 1; train"):
+        across_seeds(seeds)
+
+
+def test_names_tell_trainings_apart():
+    seeds = [scores(seed).assign_attrs(name=f"evaluation-{seed}") for seed in range(3)]
+    assert across_seeds(seeds).attrs == {"seeds": 3}
