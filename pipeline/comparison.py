@@ -5,21 +5,28 @@ the coordinates or the caller describe: periodic, unless an attribute `boundary`
 Ensembles of different resolution are the same kind of functions at other points: all are
 restricted, mode by mode, to the coarsest grid. Arrays that are read lazily, from a disk or by
 Dask, stay so: a block of members is read when it is scored.
+
+Labels decide, not places: dimensions and variables go by their names, an axis may be stored
+backwards, and of what is labelled with different times nothing is compared.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from numbers import Integral
 from typing import cast
 
 import xarray as xr
 
 from pushforward.distances import PAIRS
 from pushforward.floors import measure
+from pushforward.labels import aligned, by_time, of_one_time, step, variables_of
 from pushforward.members import Members
 from pushforward.solvers import Grid
 from pushforward.solvers.grid import Boundary
+
+SETTINGS = {"splits": 1, "bootstrap": 0, "seed": 0, "pairs": 2, "workers": 1}  # at least
 
 
 def compare(
@@ -47,7 +54,8 @@ def compare(
     `workers` > 1 uses as many processes, and Dask-backed arrays the cluster of a Dask client that
     is active: neither changes the result.
 
-    Raises ValueError when the arrays do not fit together.
+    Raises ValueError when the arrays do not fit together, and TypeError for what is no array of
+    real numbers with named dimensions.
 
     >>> import numpy as np
     >>> normal = np.random.default_rng(0).normal(size=(64, 8, 8))
@@ -56,6 +64,8 @@ def compare(
     >>> bool(scores.inside.sel(score="w1").item())
     True
     """
+    options = {"splits": splits, "bootstrap": bootstrap, "seed": seed, "pairs": pairs}
+    _check(**options, workers=workers)
     given = {"a": a, "b": b, "reference": reference}
     if training is not None:
         given["training"] = training
@@ -75,11 +85,8 @@ def compare(
         list(sets["a"]),
         training=members.get("training"),
         translations=translations,
-        splits=splits,
-        bootstrap=bootstrap,
-        seed=seed,
-        pairs=pairs,
         workers=workers,
+        **options,
         told="compare" if total > 4 * PAIRS else "",  # what takes a second needs no bar
     ).isel(ensemble=0, drop=True)
 
@@ -101,7 +108,8 @@ def common(*grids: Grid) -> Grid:
 def grid_of(fields: xr.DataArray, grid: Grid | None = None) -> Grid:
     """The grid of fields (member, *grid), from their coordinates or with the box of `grid`.
 
-    Its boundary is the attribute of that name, of the coordinates or of the array.
+    Its boundary is the attribute of that name, of the coordinates or of the array. Raises
+    ValueError for coordinates that are not equidistant.
 
     >>> import numpy as np
     >>> points = {"x": [0.0, 0.25, 0.5, 0.75]}
@@ -110,6 +118,7 @@ def grid_of(fields: xr.DataArray, grid: Grid | None = None) -> Grid:
     """
     dims = [str(dim) for dim in fields.dims if dim != "member"]
     shape = tuple(fields.sizes[dim] for dim in dims)
+    steps = {dim: step(dim, fields[dim].values) for dim in dims if dim in fields.coords}
     if grid is not None:
         return replace(grid, shape=shape)
     marked = [fields[dim].attrs for dim in dims if dim in fields.coords] + [fields.attrs]
@@ -117,10 +126,19 @@ def grid_of(fields: xr.DataArray, grid: Grid | None = None) -> Grid:
     boundary = cast(Boundary, found[0] if found else "periodic")
     if not all(dim in fields.coords for dim in dims):
         return Grid(shape, boundary=boundary)
-    points = [fields[dim].values.astype(float) for dim in dims]
     # rounded: coordinates stored in single precision must not make two boxes of one
-    extent = tuple(float(f"{(x[1] - x[0]) * len(x):.6g}") for x in points)
+    extent = tuple(float(f"{steps[dim] * n:.6g}") for dim, n in zip(dims, shape, strict=True))
     return Grid(shape, extent, boundary)
+
+
+def _check(**settings: int) -> None:
+    """Refuses settings that are no numbers or too small."""
+    for name, value in settings.items():
+        if not isinstance(value, Integral) or value < SETTINGS[name]:
+            raise ValueError(
+                f"expected a whole number of at least {SETTINGS[name]} as {name}, got {value!r}; "
+                "raise it or leave it out"
+            )
 
 
 def _alike(
@@ -130,20 +148,24 @@ def _alike(
     sets = {key: _labelled(value, names, key) for key, value in given.items()}
     variables = list(sets["a"])
     for key, fields in sets.items():
-        if list(fields) != variables:
+        if {*fields} != {*variables}:
             raise ValueError(
                 f"expected the variables {variables} of a in {key}, got {list(fields)}; "
                 "choose common ones with variable= and common times with .sel(time=...)"
             )
-    return sets
+    of_one_time(sets)
+    like = sets["a"][variables[0]]
+    return {
+        key: {name: aligned(fields[name], like, f"{name!r} of {key}") for name in variables}
+        for key, fields in sets.items()
+    }
 
 
 def _labelled(
     given: xr.DataArray | xr.Dataset, names: Sequence[str] | None, key: str
 ) -> dict[str, xr.DataArray]:
     """Variables (member, *grid) by label; every time is a variable of its own."""
-    if isinstance(given, xr.DataArray):
-        given = given.to_dataset(name=given.name or "field")
+    given = variables_of(given, key)
     kept = names or [str(n) for n in given if given[n].ndim == max(x.ndim for x in given.values())]
     missing = [name for name in kept if name not in given or "member" not in given[name].dims]
     if missing:
@@ -151,15 +173,8 @@ def _labelled(
             f"expected {missing[0]!r} with a dimension member in {key}, got {dict(given.sizes)} "
             f"and variables {[str(name) for name in given]}; rename or choose with variable="
         )
-    fields = {}
-    whole = {k: v for k, v in given.attrs.items() if k == "boundary"}
+    whole, fields = {k: v for k, v in given.attrs.items() if k == "boundary"}, {}
     for name in kept:
         array = given[name].assign_attrs(whole | given[name].attrs)
-        if array.sizes.get("time", 1) == 1:
-            fields[name] = array.squeeze("time", drop=True) if "time" in array.dims else array
-        else:
-            fields |= {
-                f"{name} at t={t:g}": array.isel(time=i, drop=True)
-                for i, t in enumerate(array["time"].values)
-            }
+        fields |= by_time(name, array, key)
     return fields

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from pushforward import nearest
@@ -23,7 +24,10 @@ from pushforward.yardstick import Yardstick
 
 
 class Paired:
-    """The first members of every set, and the scores of their pairs."""
+    """The first members of every set, and the scores of their pairs.
+
+    Raises ValueError for draws that say nothing of pairs: no splits, or a resample of one member.
+    """
 
     def __init__(
         self,
@@ -36,6 +40,7 @@ class Paired:
         run: Map = map,
         told: str = "",
     ) -> None:
+        _check(draws)
         self.size, self.draws, self.sticks = draws.reference.shape[1], draws, sticks
         self.ensembles = {name: members[: self.size] for name, members in ensembles.items()}
         self.reference, self.pool = reference[: self.size], pool[: draws.splits[0].shape[1]]
@@ -83,3 +88,21 @@ class Paired:
 def _means(weights: Tensor, values: Tensor) -> Tensor:
     """The mean of values over the members of every draw."""
     return weights.double() @ values / weights.sum(1)
+
+
+def _check(draws: Draws) -> None:
+    """Refuses draws without a split or the members as they are, and those of a single member."""
+    splits, resamples = len(draws.splits[0]), len(draws.reference) - 1
+    if splits < 1 or resamples < 0:
+        raise ValueError(
+            f"expected at least 1 split and 0 bootstrap resamples, got {splits} and {resamples}; "
+            "raise splits or bootstrap"
+        )
+    counts = torch.cat([*draws.ensembles.values(), draws.reference])
+    single = int(((counts > 0).sum(1) < 2).sum())
+    if single:
+        raise ValueError(
+            f"expected at least 2 different members in every bootstrap resample of a side's "
+            f"{counts.shape[1]}, got {single} of {len(counts)} that repeat a single one; give "
+            "more members (8 seldom do), raise pairs if it is lower, or set bootstrap=0"
+        )

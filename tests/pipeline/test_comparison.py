@@ -9,6 +9,7 @@ import xarray as xr
 
 from pushforward import figures, lines
 from pushforward.comparison import common, compare, grid_of
+from pushforward.floors import measure
 from pushforward.layout import template
 from pushforward.nearest import nearest
 from pushforward.profiles import curves
@@ -99,3 +100,120 @@ def test_figures_say_half_waves_and_show_the_walls() -> None:
             url.startswith("data:image/png")
             for url in figures.images(fields, grid, -3, 3, diverging=True)
         )
+
+
+BOX = Grid((8, 12), (1.0, 2.0))
+FEW = {"splits": 8, "bootstrap": 4}
+DAYS = np.array(["2020-01-01", "2020-01-02"], "datetime64[ns]")
+
+
+def three(size: int = 12) -> dict[str, xr.DataArray]:
+    """Two ensembles and their reference, which differ along their axes, with coordinates."""
+    u = GaussianField.matern(3.0, 0.3).sample(range(4 * size), BOX).cumsum(-1)
+    u = labelled(u, BOX).u.isel(time=0, drop=True)
+    return {"a": u[:size], "b": u[size : 2 * size], "reference": u[2 * size :]}
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        lambda u: u.transpose("x", "member", "y"),
+        lambda u: u.isel(y=slice(None, None, -1)),
+        lambda u: u.assign_coords(x=u.x.astype("float32")),
+        lambda u: u.expand_dims(time=[1.0]),
+    ],
+    ids=["axes", "backwards", "single precision", "a time"],
+)
+@pytest.mark.parametrize("which", ["b", "reference"])
+def test_what_is_labelled_alike_is_compared_alike_however_it_is_stored(stored, which: str) -> None:
+    sets = three()
+    other = sets | {which: stored(sets[which])}
+    xr.testing.assert_identical(compare(**sets, **FEW), compare(**other, **FEW))
+    turned = compare(**sets | {"a": stored(sets["a"])}, **FEW)  # a says how all are turned
+    for score in ("w1", "log_spectral_distance", "structure_functions"):
+        right, found = (one.value.sel(score=score) for one in (compare(**sets, **FEW), turned))
+        np.testing.assert_allclose(found, right, rtol=1e-3)
+
+
+def test_times_may_be_days_and_stored_in_any_order() -> None:
+    sets = {
+        key: xr.concat([u, 2 * u], "time").assign_coords(time=DAYS) for key, u in three().items()
+    }
+    scores = compare(**sets, **FEW)
+    assert list(scores.variable.values) == [
+        "u at t=2020-01-01",
+        "u at t=2020-01-02",
+        "joint",
+    ]
+    mixed = sets | {"b": sets["b"].isel(time=[1, 0])}
+    xr.testing.assert_identical(compare(**mixed, **FEW), scores)
+
+
+SQUARES = np.arange(8) ** 2
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"splits": 0}, "a whole number of at least 1 as splits, got 0; raise"),
+        ({"bootstrap": -1}, "a whole number of at least 0 as bootstrap, got -1; raise"),
+        ({"pairs": 1}, "a whole number of at least 2 as pairs, got 1; raise"),
+        ({"seed": 0.5}, "a whole number of at least 0 as seed, got 0.5; raise"),
+        ({"workers": 0}, "a whole number of at least 1 as workers, got 0; raise"),
+        ({"a": xr.Dataset()}, "a variable in a, got none; give"),
+        ({"a": lambda u: u[:0]}, "values in 'u' of a, got the sizes .*'member': 0.* choose"),
+        ({"b": lambda u: u.rename(y="lat")}, r"the dimensions \(.*\) of a in 'u' of b, got .*lat"),
+        (
+            {key: lambda u: u.assign_coords(y=SQUARES) for key in ("a", "b", "reference")},
+            "equidistant coordinates of 'y', got steps from 1 to 13; sort",
+        ),
+        (
+            {"b": lambda u: u.assign_coords(y=list("abcdefgh"))},
+            "numbers as coordinates of 'y', got <U1; give positions, or drop them",
+        ),
+        (
+            {"a": lambda u: u.expand_dims(time=[1]), "b": lambda u: u.assign_coords(time=2.0)},
+            "'u' at one time, got t=1 in a and t=2 in b; choose it",
+        ),
+        (
+            {"a": lambda u: u.expand_dims(time=[DAYS[0]]), "b": lambda u: u.assign_coords(time=5)},
+            "'u' at one time, got t=2020-01-01 in a and t=5 in b; choose it",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_refused_in_one_sentence(change: dict, message: str) -> None:
+    sets = three()
+    given = {k: v(sets[k]) if callable(v) else v for k, v in change.items()}
+    with pytest.raises(ValueError, match=f"expected {message}"):
+        compare(**{**FEW, **sets, **given})
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda u: u.values, "a to be a DataArray or a Dataset, got ndarray; name its dimensions"),
+        (lambda u: u + 1j, "real numbers in 'u' of a, got complex64; convert them"),
+        (lambda u: u.astype(str), "real numbers in 'u' of a, got <U.*; convert them"),
+    ],
+)
+def test_what_holds_no_labelled_real_numbers_is_refused(change, message: str) -> None:
+    sets = three()
+    with pytest.raises(TypeError, match=f"expected {message}"):
+        compare(**sets | {"a": change(sets["a"])}, **FEW)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"splits": 0, "bootstrap": 2}, "at least 1 split and 0 .* got 0 and 2; raise splits"),
+        ({"splits": 2, "bootstrap": -1}, "at least 1 split and 0 .* got 2 and -1; raise"),
+        (
+            {"splits": 2, "bootstrap": 200},
+            "at least 2 different members in every .* side's 3, got",
+        ),
+    ],
+)
+def test_draws_that_say_nothing_are_refused(settings: dict[str, int], message: str) -> None:
+    u = FIELD.sample(range(12), BOX)[:, None]
+    with pytest.raises(ValueError, match=f"expected {message}"):
+        measure({"a": u[:3]}, None, u[3:], BOX, ["u"], **settings)
