@@ -7,7 +7,7 @@ x_1, ..., x_M is exchangeable with it if the conditional law is right. Scores ar
     crps            mean_m |x_m - y| - sum_{m < m'} |x_m - x_m'| / (M (M - 1)), at every point, and
                     averaged; sorted values take O(M log M)
     crps_band       the same of fields that hold the waves of one octave of shells only, [1, 2),
-                    [2, 4), ...: at which scales is the ensemble too sure
+                    [2, 4), ..., and of their mean, band 0: at which scales is the ensemble wrong
     energy_score    the same with the norm of the whole field (root mean square over the points)
     spread_skill    sqrt((M + 1) / M) sqrt(mean var x) / sqrt(mean (mean x - y)^2), with the
                     unbiased variance: 1 when members differ from each other as they do from the
@@ -39,6 +39,7 @@ from scipy import stats
 from torch import Tensor
 
 from pushforward.comparison import grid_of
+from pushforward.labels import by_time, of_one_time, ordered, variables_of
 from pushforward.solvers import Grid, Use, uniforms
 from pushforward.solvers.diagnostics import shells
 
@@ -57,9 +58,11 @@ def verify_forecast(
     The other dimensions are maybe `time` and the grid's; every variable and time is a `variable`
     of the result, which holds crps, energy_score (variable, case), crps_band (variable, band,
     case), spread_skill, rank_p (variable) and rank_histogram (variable, rank). `grid` is the box
-    where the coordinates do not say it.
+    where the coordinates do not say it. Where both have coordinates, of cases or points, the truth
+    is put in the ensemble's order.
 
-    Raises ValueError for arrays that do not fit, and for less than 2 members.
+    Raises ValueError for arrays or labels that do not fit, and for less than 2 members; TypeError
+    for what is no array of real numbers with named dimensions.
 
     >>> rng = np.random.default_rng(0)
     >>> fields = rng.normal(size=(200, 9, 8, 8))
@@ -71,11 +74,12 @@ def verify_forecast(
     True
     """
     given, happened = _labelled(ensemble, "ensemble"), _labelled(truth, "truth")
-    if list(given) != list(happened):
+    if {*given} != {*happened}:
         raise ValueError(
             f"expected the variables {list(given)} of the ensemble in the truth, got "
             f"{list(happened)}; choose common ones"
         )
+    of_one_time({"the ensemble": given, "the truth": happened})
     tables = []
     for number, name in enumerate(given):
         x, y = _fitting(given[name], happened[name], name)
@@ -88,8 +92,7 @@ def verify_forecast(
         box = grid_of(y.rename(case="member"), grid) if points else None
         fields, values = _tensor(x), _tensor(y)
         tables.append(_table(fields, values, box, seed, number))
-    out = xr.concat(tables, "variable") if tables else xr.Dataset()
-    out = out.assign_coords(variable=list(given))
+    out = xr.concat(tables, "variable").assign_coords(variable=list(given))
     first = next(iter(given.values()))
     if "case" in first.coords:
         out = out.assign_coords(case=first["case"])
@@ -188,34 +191,25 @@ def _table(x: Tensor, y: Tensor, grid: Grid | None, seed: int, variable: int) ->
     if grid is None:
         return xr.Dataset(out)
     number, parts = shells(grid), []
-    for first, last in octaves(grid):
+    bands = [(0, 1), *octaves(grid)]
+    for first, last in bands:
         kept = ((number >= first) & (number < last)).double()
         band = [grid.ifft(grid.fft(u) * kept) for u in (x, y)]
         parts.append(crps(*band).flatten(1).mean(1).numpy())
-    names = [
-        f"{first}-{last - 1}" if last - first > 1 else str(first) for first, last in octaves(grid)
-    ]
+    names = [f"{first}-{last - 1}" if last - first > 1 else str(first) for first, last in bands]
     return xr.Dataset(out | {"crps_band": (("band", "case"), np.stack(parts))}, {"band": names})
 
 
 def _labelled(given: xr.DataArray | xr.Dataset, what: str) -> dict[str, xr.DataArray]:
     """Arrays by label; every time is a variable of its own."""
-    if isinstance(given, xr.DataArray):
-        given = given.to_dataset(name=given.name or "field")
     found = {}
-    for name, array in given.data_vars.items():
+    for name, array in variables_of(given, f"the {what}").data_vars.items():
         if "case" not in array.dims:
             raise ValueError(
                 f"expected a dimension case in {name!r} of the {what}, got {tuple(array.dims)}; "
                 "rename the one that counts conditions"
             )
-        if array.sizes.get("time", 1) == 1:
-            found[str(name)] = array.squeeze("time", drop=True) if "time" in array.dims else array
-        else:
-            found |= {
-                f"{name} at t={t:g}": array.isel(time=i, drop=True)
-                for i, t in enumerate(array["time"].values)
-            }
+        found |= by_time(str(name), array, f"the {what}")
     return found
 
 
@@ -233,7 +227,8 @@ def _fitting(x: xr.DataArray, y: xr.DataArray, name: str) -> tuple[xr.DataArray,
             f"{ {dim: n for dim, n in x.sizes.items() if dim != 'member'} }, got {dict(y.sizes)}; "
             "select the cases and restrict both to one grid"
         )
-    return x.transpose("case", "member", *points), y.transpose("case", *points)
+    y = ordered(y.transpose("case", *points), x, f"the truth of {name!r}", "the ensemble")
+    return x.transpose("case", "member", *points), y
 
 
 def _tensor(array: xr.DataArray) -> Tensor:
