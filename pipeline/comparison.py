@@ -155,6 +155,8 @@ def _alike(
             )
     of_one_time(sets)
     like = sets["a"][variables[0]]
+    if like.sizes["member"] < 2:
+        raise ValueError("expected at least 2 members in a, got 1; give more of them")
     return {
         key: {name: aligned(fields[name], like, f"{name!r} of {key}") for name in variables}
         for key, fields in sets.items()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -103,11 +105,11 @@ def test_figures_say_half_waves_and_show_the_walls() -> None:
 
 
 BOX = Grid((8, 12), (1.0, 2.0))
-FEW = {"splits": 8, "bootstrap": 4}
+FEW: dict[str, Any] = {"splits": 8, "bootstrap": 4}
 DAYS = np.array(["2020-01-01", "2020-01-02"], "datetime64[ns]")
 
 
-def three(size: int = 12) -> dict[str, xr.DataArray]:
+def three(size: int = 12) -> dict[str, Any]:
     """Two ensembles and their reference, which differ along their axes, with coordinates."""
     u = GaussianField.matern(3.0, 0.3).sample(range(4 * size), BOX).cumsum(-1)
     u = labelled(u, BOX).u.isel(time=0, drop=True)
@@ -162,6 +164,7 @@ SQUARES = np.arange(8) ** 2
         ({"workers": 0}, "a whole number of at least 1 as workers, got 0; raise"),
         ({"a": xr.Dataset()}, "a variable in a, got none; give"),
         ({"a": lambda u: u[:0]}, "values in 'u' of a, got the sizes .*'member': 0.* choose"),
+        ({"a": lambda u: u[:1]}, "at least 2 members in a, got 1; give more"),
         ({"b": lambda u: u.rename(y="lat")}, r"the dimensions \(.*\) of a in 'u' of b, got .*lat"),
         (
             {key: lambda u: u.assign_coords(y=SQUARES) for key in ("a", "b", "reference")},
@@ -181,7 +184,9 @@ SQUARES = np.arange(8) ** 2
         ),
     ],
 )
-def test_what_does_not_fit_is_refused_in_one_sentence(change: dict, message: str) -> None:
+def test_what_does_not_fit_is_refused_in_one_sentence(
+    change: dict[str, Any], message: str
+) -> None:
     sets = three()
     given = {k: v(sets[k]) if callable(v) else v for k, v in change.items()}
     with pytest.raises(ValueError, match=f"expected {message}"):
@@ -213,7 +218,7 @@ def test_what_holds_no_labelled_real_numbers_is_refused(change, message: str) ->
         ),
     ],
 )
-def test_draws_that_say_nothing_are_refused(settings: dict[str, int], message: str) -> None:
+def test_draws_that_say_nothing_are_refused(settings: dict[str, Any], message: str) -> None:
     u = FIELD.sample(range(12), BOX)[:, None]
     with pytest.raises(ValueError, match=f"expected {message}"):
         measure({"a": u[:3]}, None, u[3:], BOX, ["u"], **settings)

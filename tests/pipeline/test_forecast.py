@@ -232,10 +232,6 @@ def test_variables_and_times_go_by_their_labels_and_may_be_days():
             lambda e, t: (e.drop_vars("x"), t.assign_coords(x=np.arange(16) ** 2)),
             "equidistant coordinates of 'x', got steps from 1 to 29; sort",
         ),
-        (
-            lambda e, t: (e, t.assign_coords(x=t.x.astype(str)).drop_vars("y")),
-            "the truth of 'u' at the x of the ensemble",
-        ),
     ],
 )
 def test_mistakes_are_refused_in_one_sentence(change, message: str):
