@@ -55,6 +55,7 @@ OTHERS = tuple(score for score in SUITE if score not in CLASSIFIER)
     ids=["all others", "classifier"],
 )
 def test_p_values_of_null_comparisons_are_uniform(variables, suite):
+    # in shape: how often p is small takes more comparisons than these (test_null.py)
     drawn: dict[tuple[str, str], list[float]] = {}
     repetitions, size = 48, 20
     for i in range(repetitions):
@@ -71,8 +72,6 @@ def test_p_values_of_null_comparisons_are_uniform(variables, suite):
     for key, p in drawn.items():
         assert len(p) == repetitions, key
         assert stats.kstest(p, "uniform").pvalue > 1e-3, key
-        refused, expected = sum(value <= 0.05 for value in p), 0.05 * repetitions
-        assert abs(refused - expected) < 4 * math.sqrt(0.95 * expected), key
 
 
 def test_p_values_of_a_wrong_law_are_not_uniform():
