@@ -199,7 +199,9 @@ def outside(found: xr.Dataset, name: str) -> list[str]:
     return [str(s) for s in found.score.values[~chosen.inside.values & chosen.value.notnull()]]
 
 
-def p_values(sets: int, members: int = 24, splits: int = 49) -> dict[str, np.ndarray]:
+def p_values(
+    sets: int, members: int = 24, splits: int = 49, control: str = "another set"
+) -> dict[str, np.ndarray]:
     """p of every score between two sets of the solver, for so many independent comparisons.
 
     A score whose floor does not vary, as the mean of a flow that has none, has no p to speak of.
@@ -207,8 +209,8 @@ def p_values(sets: int, members: int = 24, splits: int = 49) -> dict[str, np.nda
     drawn: dict[str, list[float]] = {}
     for i in range(sets):
         flow = Flow(members, first=10_000 + 7 * members * i)
-        found = scores(flow, ("another set",), splits=splits, bootstrap=2, seed=i)
-        row = found.sel(ensemble="another set")
+        found = scores(flow, (control,), splits=splits, bootstrap=2, seed=i)
+        row = found.sel(ensemble=control)
         for name in map(str, row.score.values):
             if row.floor_sd.sel(score=name) > 0:
                 drawn.setdefault(name, []).append(row.p.sel(score=name).item())
