@@ -14,19 +14,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from numbers import Integral
 from typing import cast
 
 import xarray as xr
 
 from pushforward.distances import PAIRS
-from pushforward.floors import measure
+from pushforward.floors import Settings, examine
 from pushforward.labels import aligned, by_time, of_one_time, step, variables_of
 from pushforward.members import Members
 from pushforward.solvers import Grid
 from pushforward.solvers.grid import Boundary
-
-SETTINGS = {"splits": 1, "bootstrap": 0, "seed": 0, "pairs": 2, "workers": 1}  # at least
 
 
 def compare(
@@ -64,8 +61,7 @@ def compare(
     >>> bool(scores.inside.sel(score="w1").item())
     True
     """
-    options = {"splits": splits, "bootstrap": bootstrap, "seed": seed, "pairs": pairs}
-    _check(**options, workers=workers)
+    settings = Settings(splits, bootstrap, seed, pairs, translations, workers=workers)
     given = {"a": a, "b": b, "reference": reference}
     if training is not None:
         given["training"] = training
@@ -77,18 +73,18 @@ def compare(
         for key, fields in sets.items()
     }
     total = sum(map(len, members.values()))
-    return measure(
+    if total > 4 * PAIRS:  # what takes a second needs no bar
+        settings = replace(settings, told="compare")
+    found = examine(
         {"a": members["a"]},
         members["b"],
         members["reference"],
         target,
         list(sets["a"]),
-        training=members.get("training"),
-        translations=translations,
-        workers=workers,
-        **options,
-        told="compare" if total > 4 * PAIRS else "",  # what takes a second needs no bar
-    ).isel(ensemble=0, drop=True)
+        members.get("training"),
+        settings,
+    )
+    return found.scores.isel(ensemble=0, drop=True)
 
 
 def common(*grids: Grid) -> Grid:
@@ -129,16 +125,6 @@ def grid_of(fields: xr.DataArray, grid: Grid | None = None) -> Grid:
     # rounded: coordinates stored in single precision must not make two boxes of one
     extent = tuple(float(f"{steps[dim] * n:.6g}") for dim, n in zip(dims, shape, strict=True))
     return Grid(shape, extent, boundary)
-
-
-def _check(**settings: int) -> None:
-    """Refuses settings that are no numbers or too small."""
-    for name, value in settings.items():
-        if not isinstance(value, Integral) or value < SETTINGS[name]:
-            raise ValueError(
-                f"expected a whole number of at least {SETTINGS[name]} as {name}, got {value!r}; "
-                "raise it or leave it out"
-            )
 
 
 def _alike(

@@ -91,13 +91,7 @@ def _means(weights: Tensor, values: Tensor) -> Tensor:
 
 
 def _check(draws: Draws) -> None:
-    """Refuses draws without a split or the members as they are, and those of a single member."""
-    splits, resamples = len(draws.splits[0]), len(draws.reference) - 1
-    if splits < 1 or resamples < 0:
-        raise ValueError(
-            f"expected at least 1 split and 0 bootstrap resamples, got {splits} and {resamples}; "
-            "raise splits or bootstrap"
-        )
+    """Refuses draws of a single member."""
     counts = torch.cat([*draws.ensembles.values(), draws.reference])
     single = int(((counts > 0).sum(1) < 2).sum())
     if single:

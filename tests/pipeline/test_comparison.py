@@ -210,8 +210,8 @@ def test_what_holds_no_labelled_real_numbers_is_refused(change, message: str) ->
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"splits": 0, "bootstrap": 2}, "at least 1 split and 0 .* got 0 and 2; raise splits"),
-        ({"splits": 2, "bootstrap": -1}, "at least 1 split and 0 .* got 2 and -1; raise"),
+        ({"splits": 0, "bootstrap": 2}, "a whole number of at least 1 as splits, got 0; raise"),
+        ({"splits": 2, "bootstrap": -1}, "a whole number of at least 0 as bootstrap, got -1; raise"),
         (
             {"splits": 2, "bootstrap": 200},
             "at least 2 different members in every .* side's 3, got",
