@@ -22,21 +22,14 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, CycloptsError, Parameter
 
 import pushforward
-from pushforward.flows import browse
+from pushforward.flows import browse, runs
 from pushforward.flows.usage import UsageError
 
 if TYPE_CHECKING:
     from pushforward import Study
-    from pushforward.ranks import Place
 
 MISTAKES = (ValueError, LookupError, OSError, FloatingPointError)
 REQUEUE = 75  # EX_TEMPFAIL of sysexits.h, which not every system's os knows
-SPECS = {  # which part of a study each verb takes
-    "simulate": "simulation",
-    "train": "training",
-    "generate": "generation",
-    "evaluate": "evaluation",
-}
 
 Source = Annotated[
     str, Parameter(help="A YAML file, or the name of one in the catalogue, such as smoke.")
@@ -91,7 +84,7 @@ def _exit_code(given: list[str]) -> int:
     except (UsageError, CycloptsError) as mistake:
         return _complain(mistake, 2)
     except InterruptedError as stopped:
-        return _complain(stopped, REQUEUE) if _place().rank == 0 else REQUEUE
+        return _complain(stopped, REQUEUE) if runs.place().rank == 0 else REQUEUE
     except MISTAKES as mistake:
         if "--debug" in given:
             raise
@@ -110,7 +103,7 @@ def _complain(mistake: Exception, code: int) -> int:
 @app.command(sort_key=0)
 def run(study: Source, /, *, options: Options = PLAIN) -> None:
     """Take a study from YAML to a scored ensemble and a report."""
-    _stages(study, options, tuple(SPECS))
+    _stages(study, options, tuple(runs.SPECS))
 
 
 @app.command(sort_key=1)
@@ -221,66 +214,18 @@ def _stages(
 ) -> None:
     """Runs some of the verbs of a study, as flows or plainly, and says what came out."""
     study, root = load(source, options), str(options.root)
-    workers, here = options.workers or cores(), _place()
+    workers, here = options.workers or cores(), runs.place()
     if here.count > 1 and stages != ("train",):
         raise UsageError(
             f"expected train under torchrun or srun, got {here.count} ranks for "
             f"{', '.join(stages)}; start these once, with --workers"
         )
-    if options.no_prefect or here.count > 1:
-        _verbs(study, root, workers, stages, max_seconds)
+    if options.no_prefect or here.count > 1:  # one server a rank would be many
+        runs.plainly(study, root, workers, stages, max_seconds)
     else:
-        from pushforward.flows.terminal import prefect_in_terminal
-
-        with prefect_in_terminal(options.debug):
-            from pushforward.flows.study import run_stages
-
-            run_stages(study, root, workers, stages, max_seconds)
-    if here.rank > 0:  # the first one says it
-        return
-    if stages[-1] == "evaluate":
-        _tell_scores(study, root)
-    else:
-        print(getattr(study, SPECS[stages[-1]]).name)
-
-
-def _place() -> Place:
-    """Which rank of a training this process is."""
-    from pushforward.ranks import place
-
-    return place()
-
-
-def _verbs(
-    study: Study, root: str, workers: int, stages: Sequence[str], max_seconds: float | None
-) -> None:
-    """The same without Prefect."""
-    import pushforward as verbs
-
-    archive = verbs.Archive(root)
-    for stage in stages:
-        spec = getattr(study, SPECS[stage])
-        options = {"max_seconds": max_seconds} if stage == "train" else {"workers": workers}
-        getattr(verbs, stage)(spec, archive, **options)
-    if stages[-1] == "evaluate":
-        from pushforward.report import report as write
-
-        said = {"title": study.title, "description": study.description}
-        write(study.evaluation, archive, **said, again=False)
-
-
-def _tell_scores(study: Study, root: str) -> None:
-    """The ensemble's name, its scores, and where the report lies: what all the work was for."""
-    from pushforward.archive import Archive
-    from pushforward.evaluation import SCORES_FILE, restore
-    from pushforward.flows.table import console, show
-    from pushforward.report import FILE
-
-    archive, evaluation = Archive(root), study.evaluation
-    out = console()
-    show(restore(archive.read_json(evaluation, SCORES_FILE)), out)
-    out.print(f"ensemble  {evaluation.generation.name}", highlight=False)
-    out.print(f"report    {archive.file(evaluation, FILE)}", highlight=False, soft_wrap=True)
+        runs.as_flows(study, root, workers, stages, max_seconds, debug=options.debug)
+    if here.rank == 0:
+        runs.tell(study, root, stages[-1])
 
 
 def cores() -> int:

@@ -57,10 +57,9 @@ def place(environment: Mapping[str, str] | None = None) -> Place:
     """
     here = os.environ if environment is None else environment
     if "RANK" in here and "WORLD_SIZE" in here:
-        numbers = (_number(here, name) for name in ("RANK", "WORLD_SIZE"))
-        port = _number(here, "MASTER_PORT") if "MASTER_PORT" in here else Place.port
-        local = _number(here, "LOCAL_RANK") if "LOCAL_RANK" in here else 0
-        return Place(*numbers, local, here.get("MASTER_ADDR", LOOPBACK), port)
+        names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_PORT")
+        rank, count, local, port = (_number(here, name) for name in names)
+        return Place(rank, count, local, here.get("MASTER_ADDR", LOOPBACK), port)
     if here.get("SLURM_STEP_NUM_TASKS", "1") == "1":
         return Place()
     names = ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID", "SLURM_JOB_ID")

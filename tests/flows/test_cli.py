@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from pushforward.archive import Archive
-from pushforward.flows import browse, cli
+from pushforward.flows import browse, cli, runs
 from pushforward.study import Study
 
 VERBS = ["simulate", "train", "generate", "evaluate"]
@@ -158,7 +158,7 @@ def test_a_run_through_prefect_tells_the_same(
 def test_a_verb_prints_the_name(command, study: Study, by_verbs: Path, verb: str) -> None:
     said = command(verb, "smoke", "--no-prefect", "--root", by_verbs)
     assert said.code == 0
-    assert said.out.strip() == getattr(study, cli.SPECS[verb]).name
+    assert said.out.strip() == getattr(study, runs.SPECS[verb]).name
 
 
 @pytest.mark.parametrize("options", [[], ["--no-prefect"]])
