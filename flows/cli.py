@@ -3,7 +3,8 @@
 Commands read a study, call a flow (or, with --no-prefect, the verb itself), and print what a
 person wants to know next. Results go to stdout, progress and complaints to stderr. A mistake of
 the user's is one sentence: exit code 2 when the command or the study is wrong, 1 when the run
-failed (or a check, or a verification), 130 after Ctrl-C. A traceback is shown only with --debug,
+failed (or a check, or a verification), 75 (EX_TEMPFAIL) when a training was told to stop and wants
+to be queued again, 130 after Ctrl-C. A traceback is shown only with --debug,
 or for a defect of the program.
 
 torch and Prefect are imported by the commands that need them, so that --help answers at once.
@@ -21,19 +22,14 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, CycloptsError, Parameter
 
 import pushforward
-from pushforward.flows import browse
+from pushforward.flows import browse, runs
 from pushforward.flows.usage import UsageError
 
 if TYPE_CHECKING:
     from pushforward import Study
 
 MISTAKES = (ValueError, LookupError, OSError, FloatingPointError)
-SPECS = {  # which part of a study each verb takes
-    "simulate": "simulation",
-    "train": "training",
-    "generate": "generation",
-    "evaluate": "evaluation",
-}
+REQUEUE = 75  # EX_TEMPFAIL of sysexits.h, which not every system's os knows
 
 Source = Annotated[
     str, Parameter(help="A YAML file, or the name of one in the catalogue, such as smoke.")
@@ -87,6 +83,8 @@ def _exit_code(given: list[str]) -> int:
         return code if isinstance(code, int) else 0
     except (UsageError, CycloptsError) as mistake:
         return _complain(mistake, 2)
+    except InterruptedError as stopped:
+        return _complain(stopped, REQUEUE) if runs.place().rank == 0 else REQUEUE
     except MISTAKES as mistake:
         if "--debug" in given:
             raise
@@ -105,7 +103,7 @@ def _complain(mistake: Exception, code: int) -> int:
 @app.command(sort_key=0)
 def run(study: Source, /, *, options: Options = PLAIN) -> None:
     """Take a study from YAML to a scored ensemble and a report."""
-    _stages(study, options, tuple(SPECS))
+    _stages(study, options, tuple(runs.SPECS))
 
 
 @app.command(sort_key=1)
@@ -115,9 +113,21 @@ def simulate(study: Source, /, *, options: Options = PLAIN) -> None:
 
 
 @app.command(sort_key=2)
-def train(study: Source, /, *, options: Options = PLAIN) -> None:
-    """Train a study's surrogate, from its last checkpoint if there is one."""
-    _stages(study, options, ("train",))
+def train(study: Source, /, *, max_seconds: float | None = None, options: Options = PLAIN) -> None:
+    """Train a study's surrogate, from its last checkpoint if there is one.
+
+    At SIGTERM, at SIGUSR1 and when its time is up it stores a checkpoint and exits with 75: the
+    same command goes on from there. Under torchrun or srun all ranks train together, without
+    Prefect.
+
+    Parameters
+    ----------
+    max_seconds
+        Stop after this time; by default only at the end.
+    """
+    if max_seconds is not None and not max_seconds > 0:
+        raise UsageError(f"--max-seconds: expected more than 0, got {max_seconds:g}; raise it")
+    _stages(study, options, ("train",), max_seconds)
 
 
 @app.command(sort_key=3)
@@ -199,53 +209,23 @@ def load(source: str, options: Options) -> Study:
         raise UsageError(str(mistake)) from None
 
 
-def _stages(source: str, options: Options, stages: Sequence[str]) -> None:
+def _stages(
+    source: str, options: Options, stages: Sequence[str], max_seconds: float | None = None
+) -> None:
     """Runs some of the verbs of a study, as flows or plainly, and says what came out."""
     study, root = load(source, options), str(options.root)
-    workers = options.workers or cores()
-    if options.no_prefect:
-        _verbs(study, root, workers, stages)
+    workers, here = options.workers or cores(), runs.place()
+    if here.count > 1 and stages != ("train",):
+        raise UsageError(
+            f"expected train under torchrun or srun, got {here.count} ranks for "
+            f"{', '.join(stages)}; start these once, with --workers"
+        )
+    if options.no_prefect or here.count > 1:  # one server a rank would be many
+        runs.plainly(study, root, workers, stages, max_seconds)
     else:
-        from pushforward.flows.terminal import prefect_in_terminal
-
-        with prefect_in_terminal(options.debug):
-            from pushforward.flows.study import run_stages
-
-            run_stages(study, root, workers, stages)
-    if stages[-1] == "evaluate":
-        _tell_scores(study, root)
-    else:
-        print(getattr(study, SPECS[stages[-1]]).name)
-
-
-def _verbs(study: Study, root: str, workers: int, stages: Sequence[str]) -> None:
-    """The same without Prefect."""
-    import pushforward as verbs
-
-    archive = verbs.Archive(root)
-    for stage in stages:
-        spec = getattr(study, SPECS[stage])
-        options = {"workers": workers} if stage != "train" else {}
-        getattr(verbs, stage)(spec, archive, **options)
-    if stages[-1] == "evaluate":
-        from pushforward.report import report as write
-
-        said = {"title": study.title, "description": study.description}
-        write(study.evaluation, archive, **said, again=False)
-
-
-def _tell_scores(study: Study, root: str) -> None:
-    """The ensemble's name, its scores, and where the report lies: what all the work was for."""
-    from pushforward.archive import Archive
-    from pushforward.evaluation import SCORES_FILE, restore
-    from pushforward.flows.table import console, show
-    from pushforward.report import FILE
-
-    archive, evaluation = Archive(root), study.evaluation
-    out = console()
-    show(restore(archive.read_json(evaluation, SCORES_FILE)), out)
-    out.print(f"ensemble  {evaluation.generation.name}", highlight=False)
-    out.print(f"report    {archive.file(evaluation, FILE)}", highlight=False, soft_wrap=True)
+        runs.as_flows(study, root, workers, stages, max_seconds, debug=options.debug)
+    if here.rank == 0:
+        runs.tell(study, root, stages[-1])
 
 
 def cores() -> int:

@@ -27,14 +27,23 @@ def run(study: Study, root: str = "runs", workers: int = 1) -> str:
     return evaluate(study.evaluation, root, study.title, study.description, workers)
 
 
-def run_stages(study: Study, root: str, workers: int, stages: Sequence[str]) -> str:
-    """Runs the whole study as one flow, or one of its verbs by itself; returns the last name."""
+def run_stages(
+    study: Study,
+    root: str,
+    workers: int,
+    stages: Sequence[str],
+    max_seconds: float | None = None,
+) -> str:
+    """Runs the whole study as one flow, or one of its verbs by itself; returns the last name.
+
+    `max_seconds` are those of a training by itself.
+    """
     if len(stages) > 1:
         return run(study, root, workers)
     if stages[0] == "simulate":
         return simulate(study.simulation, root, workers)
     if stages[0] == "train":
-        return train(study.training, root)
+        return train(study.training, root, max_seconds)
     if stages[0] == "generate":
         return generate(study.generation, root, workers)
     return evaluate(study.evaluation, root, study.title, study.description, workers)

@@ -50,24 +50,30 @@ class Batch(NamedTuple):
 
 
 class Batches:
-    """The batches of a training, for whitened fields x (n, channel, mode); call with a step."""
+    """The batches of a training, for whitened fields x (n, channel, mode); call with a step.
 
-    def __init__(self, x: Tensor, surrogate: Surrogate, training: Training) -> None:
+    `slots` are the places of a batch that are made, a rank's share (None: all). Each holds what it
+    holds in the whole batch, translated up to round-off and otherwise to the bit.
+    """
+
+    def __init__(
+        self, x: Tensor, surrogate: Surrogate, training: Training, slots: range | None = None
+    ) -> None:
         self.x, self.basis, self.training = x, surrogate.basis, training
+        self.slots = range(training.batch) if slots is None else slots
         # the other losses are integrals over time, which even times are the average of
         self.tilt = TILT if surrogate.architecture.loss.weight == "turn" else 1.0
         self.levels, self.variation = surrogate.levels, surrogate.architecture.variation
         self.permutation = lru_cache(maxsize=2)(self._permutation)
 
     def __call__(self, step: int) -> Batch:
-        seed, batch = self.training.seed, self.training.batch
-        slots = range(batch)
+        seed, batch, slots = self.training.seed, self.training.batch, self.slots
         x = self.x[self.indices(step)]
         if self.training.translations:
             axes = torch.arange(self.basis.grid.ndim)
             x = self.basis.translate(x, uniforms(seed, Use.SHIFT, slots, [axes], step))
         offset = uniforms(seed, Use.LEVEL, [0], [torch.zeros(1, dtype=torch.int64)], step)[0]
-        t = (1 - (1 - (torch.arange(batch) + offset) / batch) ** self.tilt).float()
+        t = (1 - (1 - (torch.tensor(slots) + offset) / batch) ** self.tilt).float()
         log_snr = self.levels(t)
         if self.variation.varies:
             numbers = torch.arange(self.variation.numbers(self.basis.channels))
@@ -77,8 +83,7 @@ class Batches:
 
     def indices(self, step: int) -> Int[Tensor, " batch"]:
         """Which members make a step's batch: every member once an epoch."""
-        first = step * self.training.batch
-        places = range(first, first + self.training.batch)
+        places = [step * self.training.batch + slot for slot in self.slots]
         n = len(self.x)
         return torch.stack([self.permutation(place // n)[place % n] for place in places])
 

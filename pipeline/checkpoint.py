@@ -1,18 +1,27 @@
 """A training's whole state as plain tensors, so that it can stop and go on without a difference.
 
-Network, its moving average, the optimiser's moments and the step lie in one safetensors file,
-written atomically: a kill leaves the last whole one.
+Network, its moving average, the optimiser's moments and the step lie in one safetensors file, with
+the fingerprint of what they were made of (see `fingerprint`) and a checksum. It is written beside
+its place, flushed and moved there in one step, so a kill leaves the last whole one; and by a
+thread of its own, from a copy, so that the loop goes on meanwhile.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from pushforward.archive import Archive
+from pushforward.fingerprint import verify
+from pushforward.progress import say
 from pushforward.shelf import CHECKPOINT
 from pushforward.spec import Training
 
@@ -21,13 +30,25 @@ CLIP = 1.0  # largest norm of a gradient
 
 @dataclass
 class State:
-    """What changes while a training runs: parameters, their average, the optimiser, the step."""
+    """What changes while a training runs: parameters, their average, the optimiser, the step.
+
+    `losses` are those since the last line of the learning curve.
+    """
 
     parameters: Sequence[nn.Parameter]
     average: list[Tensor]
     optimizer: torch.optim.Optimizer
     step: int = 0
     seconds: float = 0.0
+    losses: list[float] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        for p in self.parameters:  # what AdamW starts with, so that there is something to fill
+            self.optimizer.state[p] = {
+                "step": torch.zeros((), device=p.device),
+                "exp_avg": torch.zeros_like(p),
+                "exp_avg_sq": torch.zeros_like(p),
+            }
 
     def advance(self, rate: float, decay: float) -> None:
         """One step down the parameters' gradients, and of their moving average."""
@@ -51,31 +72,94 @@ class State:
             for parameter, value in zip(self.parameters, values, strict=True):
                 parameter.copy_(value)
 
-    def save(self, training: Training, archive: Archive) -> None:
-        """Stores the state in the training's folder."""
-        tensors: dict[str, Tensor] = {}
+    def tensors(self) -> dict[str, Tensor]:
+        """The tensors themselves, by name."""
+        named: dict[str, Tensor] = {}
         for i, (parameter, average) in enumerate(zip(self.parameters, self.average, strict=True)):
-            tensors[f"{i}.parameter"], tensors[f"{i}.average"] = parameter, average
+            named[f"{i}.parameter"], named[f"{i}.average"] = parameter.detach(), average
             for name, value in self.optimizer.state[parameter].items():
-                tensors[f"{i}.{name}"] = value
-        archive.write_tensors(
-            training, CHECKPOINT, tensors, {"step": self.step, "seconds": self.seconds}
-        )
+                named[f"{i}.{name}"] = value
+        return named
 
-    def load(self, training: Training, archive: Archive) -> bool:
-        """Takes up the stored state; False when there is none."""
-        try:
-            tensors, metadata = archive.read_tensors(training, CHECKPOINT)
-        except LookupError:
+
+class Checkpoint:
+    """The stored state of a training; a context that ends when all is on the disk.
+
+    `made_of` is the training's `fingerprint`.
+    """
+
+    def __init__(self, training: Training, archive: Archive, made_of: dict[str, Any]) -> None:
+        self.training, self.archive, self.made_of = training, archive, made_of
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
+        self._pending: Future[None] | None = None
+
+    def __enter__(self) -> Checkpoint:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._writer.shutdown()
+        if error is None:  # else the first error is the one to tell
+            self.wait()
+
+    def save(self, state: State) -> None:
+        """Copies the state and has it stored meanwhile; waits for the one before.
+
+        Raises OSError when the disk refused the one before.
+        """
+        self.wait()
+        copied = {name: tensor.clone() for name, tensor in state.tensors().items()}
+        values = {"step": state.step, "seconds": state.seconds, "losses": [*state.losses]}
+        self._pending = self._writer.submit(self._store, copied, values)
+
+    def wait(self) -> None:
+        """Goes on when the last state that was saved is on the disk; OSError where it is not."""
+        pending, self._pending = self._pending, None
+        if pending is not None:
+            pending.result()
+
+    def load(self, state: State) -> bool:
+        """Takes up the stored state; False when there is none.
+
+        Raises ValueError for a checkpoint of something else, OSError for a damaged one.
+        """
+        path = self.archive.folder(self.training) / CHECKPOINT
+        if not path.is_file():
             return False
-        self.step, self.seconds = metadata["step"], metadata["seconds"]
-        with torch.no_grad():
-            for i, (parameter, average) in enumerate(
-                zip(self.parameters, self.average, strict=True)
-            ):
-                parameter.copy_(tensors[f"{i}.parameter"])
-                average.copy_(tensors[f"{i}.average"])
-                self.optimizer.state[parameter] = {
-                    name: tensors[f"{i}.{name}"] for name in ("step", "exp_avg", "exp_avg_sq")
-                }
+        try:
+            tensors, values = self.archive.read_tensors(self.training, CHECKPOINT)
+            if values["sha256"] != checksum(tensors):
+                raise ValueError("another checksum")
+        except (ValueError, KeyError, SafetensorError) as error:
+            raise OSError(
+                f"expected a whole checkpoint in {path}, got a damaged one ({error}); remove it "
+                "to train anew"
+            ) from None
+        if changed := verify(values["made_of"], self.made_of, path):
+            say(f"{self.training.name}: {changed}")
+        for name, tensor in state.tensors().items():
+            tensor.copy_(tensors[name])
+        state.step, state.seconds = values["step"], values["seconds"]
+        state.losses = values["losses"]
         return True
+
+    def _store(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
+        whole = values | {"made_of": self.made_of, "sha256": checksum(tensors)}
+        self.archive.write_tensors(self.training, CHECKPOINT, tensors, whole)
+
+
+def checksum(tensors: Mapping[str, Tensor]) -> str:
+    """The SHA-256 of tensors and their names, in hex.
+
+    >>> checksum({"a": torch.zeros(2)}) == checksum({"b": torch.zeros(2)})
+    False
+    """
+    found = hashlib.sha256()
+    for name in sorted(tensors):
+        found.update(name.encode())
+        found.update(tensors[name].detach().cpu().reshape(-1).view(torch.uint8).numpy().data)
+    return found.hexdigest()

@@ -23,7 +23,6 @@ class Curve:
     def __init__(self, training: Training, archive: Archive, state: State) -> None:
         self.training, self.archive, self.state = training, archive, state
         self.every = max(training.steps // LINES, 1)
-        self.losses: list[float] = []
         lines = archive.read_lines(training, FILE)
         archive.write_lines(training, FILE, [one for one in lines if one["step"] <= state.step])
 
@@ -36,12 +35,12 @@ class Curve:
         """
         step, last = self.state.step, self.state.step == self.training.steps
         self._check(loss)
-        self.losses.append(loss)
+        self.state.losses.append(loss)
         if step % self.every and not last:
             return
         line: dict[str, Any] = {
             "step": step,
-            "loss": sum(self.losses) / len(self.losses),
+            "loss": sum(self.state.losses) / len(self.state.losses),
             "learning_rate": rate,
             "seconds": round(self.state.seconds, 3),
         }
@@ -50,7 +49,7 @@ class Curve:
             if self.training.held_out:
                 self._check(line["held_out_loss"])
         self.archive.append_line(self.training, FILE, line)
-        self.losses.clear()
+        self.state.losses.clear()
 
     def _check(self, loss: float) -> None:
         if not math.isfinite(loss):

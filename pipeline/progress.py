@@ -114,6 +114,27 @@ def bar(description: str, total: int | None, unit: str, done: int = 0) -> Iterat
     shown.summarise()
 
 
+@contextmanager
+def quiet(silent: bool) -> Iterator[None]:
+    """Says nothing and draws nothing meanwhile, if `silent`: one of many processes speaks.
+
+    Warnings come through.
+
+    >>> with quiet(True):
+    ...     logger.isEnabledFor(logging.INFO), logger.isEnabledFor(logging.WARNING)
+    (False, True)
+    """
+    before = logger.level, console.quiet
+    if silent:
+        logger.setLevel(logging.WARNING)
+        console.quiet = True
+    try:
+        yield
+    finally:
+        logger.setLevel(before[0])
+        console.quiet = before[1]
+
+
 class _Bar:
     """One bar: drawn in the shared display on a terminal, told in plain lines elsewhere."""
 

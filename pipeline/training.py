@@ -2,51 +2,62 @@ r"""The second verb: fit a surrogate to stored members.
 
     whiten -> [ batch(step) -> loss -> AdamW -> moving average ] x steps -> calibrate -> weights
 
-The loop is a function of the step alone (see `batches`), so a training that is killed and run
-again ends with the same bits as one that never was, on the same machine and number of threads. The
-learning rate warms up over 100 steps and falls to 0 as half a cosine. What is kept is the moving
-average of the weights, with decay min(ema, (step + 1) / (step + 10)).
+The loop is a function of the step alone (see `batches`), so a training that is killed or told to
+stop, and run again, ends with the same bits as one that never was, on the same machine and numbers
+of threads and ranks; a checkpoint says when these are others (see `fingerprint`). The learning
+rate warms up over 100 steps and falls to 0 as half a cosine. What is kept is the moving average of
+the weights, with decay min(ema, (step + 1) / (step + 10)).
 
 Files of a training: surrogate.safetensors (weights, basis, gains), metrics.jsonl (a line a logged
 step: step, loss, learning_rate, seconds, and now and then held_out_loss and calibration, see
 `validation`), calibration.json (on held-out fields, per shell), likelihood.json (on held-out
 fields, beside the Gaussian surrogate's), checkpoint.safetensors while it runs.
-
-    Loshchilov, Hutter, AdamW (2019), arXiv:1711.05101
 """
 
 from __future__ import annotations
 
-import math
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from pushforward.archive import WEIGHTS, Archive
-from pushforward.batches import Batch, Batches, load
+from pushforward.batches import Batches, load
 from pushforward.blocks import done
-from pushforward.checkpoint import State
+from pushforward.checkpoint import Checkpoint, State
 from pushforward.curve import Curve
+from pushforward.descent import begin, descend, learning_rate
+from pushforward.fingerprint import fingerprint
 from pushforward.generative import Surrogate
+from pushforward.preemption import Preemption
 from pushforward.progress import bar, say
+from pushforward.ranks import Ranks, joined
 from pushforward.shelf import CHECKPOINT
 from pushforward.spec import Training
 from pushforward.validation import calibration, likelihood, validate
 
 CALIBRATION, LIKELIHOOD = "calibration.json", "likelihood.json"
-WARM_UP, WEIGHT_DECAY, BETAS = 100, 1e-4, (0.9, 0.99)
 
 
-def train(training: Training, archive: Archive, *, threads: int | None = None) -> str:
+def train(
+    training: Training,
+    archive: Archive,
+    *,
+    threads: int | None = None,
+    max_seconds: float | None = None,
+) -> str:
     """Trains what is missing of a surrogate, and seals it; returns its name.
 
     `threads` are torch's for a batch in one slice (None: as they are set); slices have one each.
-    Run again after any interruption: it goes on at its last checkpoint, to the same bits.
+    Run again after any interruption: it goes on at its last checkpoint, to the same bits. After
+    `max_seconds`, and at SIGTERM and SIGUSR1, it finishes its step, stores a checkpoint and stops.
+    Started by torchrun or srun, every rank computes its share of each batch (see `ranks`).
 
-    Raises LookupError, with what to run, when the simulation is not complete, FloatingPointError
-    when the loss is no number any more, OSError when the disk refuses.
+    Raises LookupError, with what to run, when the simulation is not complete, InterruptedError
+    when it was told to stop, ValueError for a checkpoint of other data and for more ranks than
+    members in a batch, FloatingPointError when the loss is no number any more, ConnectionError
+    when a rank is lost, OSError when the disk refuses.
 
     >>> import tempfile
     >>> from pushforward import Archive, Study
@@ -54,12 +65,47 @@ def train(training: Training, archive: Archive, *, threads: int | None = None) -
     Traceback (most recent call last):
     LookupError: simulation-... is not in ...; run simulate(study.simulation, archive) first
     """
-    if done(training, archive):
-        return training.name
-    archive.require(training.simulation)
-    archive.create(training)
-    if (archive.folder(training) / WEIGHTS).is_file():  # the last thing stored before the seal
-        return close(training, archive)
+    with joined() as ranks, Preemption(max_seconds) as stop:
+        if ranks.agree(done(training, archive)):
+            return training.name
+        archive.require(training.simulation)
+        check_ranks(training, ranks)
+        before = torch.get_num_threads()
+        torch.set_num_threads(1 if training.slices > 1 else threads or before)
+        try:
+            # the weights are the last thing stored before the seal
+            if not ranks.agree((archive.folder(training) / WEIGHTS).is_file()):
+                learn(training, archive, ranks, stop)
+        finally:
+            torch.set_num_threads(before)
+        if ranks.first:
+            close(training, archive)
+        ranks.wait()
+    return training.name
+
+
+def check_ranks(training: Training, ranks: Ranks) -> None:
+    """Raises ValueError where a rank would have nothing to do."""
+    if ranks.count * training.slices > training.batch:
+        raise ValueError(
+            f"expected ranks x slices <= training.batch of {training.batch}, got {ranks.count} x "
+            f"{training.slices}; start fewer ranks or raise training.batch"
+        )
+
+
+def learn(training: Training, archive: Archive, ranks: Ranks, stop: Preemption) -> None:
+    """From stored fields to stored weights."""
+    if ranks.first:
+        archive.create(training)
+    surrogate, x = prepare(training, archive)
+    seen, held_out = x[: training.members], x[training.members :]
+    optimise(surrogate, seen, held_out, training, archive, ranks, stop)
+    if ranks.first:
+        finish(surrogate, seen, held_out, training, archive, stop)
+
+
+def prepare(training: Training, archive: Archive) -> tuple[Surrogate, Tensor]:
+    """An untrained surrogate, and the whitened fields (member, channel, mode) it will see."""
     fields = load(training, archive)
     surrogate = Surrogate.fit(
         training.surrogate,
@@ -72,102 +118,107 @@ def train(training: Training, archive: Archive, *, threads: int | None = None) -
             "expected fields whose mean is the same everywhere for training.translations, got a "
             "mean that varies in space; set training.translations=false"
         )
-    x = surrogate.basis.analyse(fields, training.simulation.grid)
     windows = training.surrogate.path.windows
     if windows is not None:
         groups = int(windows.groups(surrogate.basis.modes).max()) + 1
         how = "one after the other" if windows.disjoint(groups) else "overlapping"
         say(f"{training.name}: {groups} windows by {windows.by}, {how}")
-    before = torch.get_num_threads()
-    torch.set_num_threads(1 if training.slices > 1 else threads or before)
-    try:
-        optimise(surrogate, x[: training.members], x[training.members :], training, archive)
-        finish(surrogate, x[: training.members], x[training.members :], training, archive)
-    finally:
-        torch.set_num_threads(before)
-    return close(training, archive)
+    return surrogate, surrogate.basis.analyse(fields, training.simulation.grid)
 
 
 def optimise(
-    surrogate: Surrogate, x: Tensor, held_out: Tensor, training: Training, archive: Archive
+    surrogate: Surrogate,
+    x: Tensor,
+    held_out: Tensor,
+    training: Training,
+    archive: Archive,
+    ranks: Ranks,
+    stop: Preemption,
 ) -> None:
-    """The loop, from the last checkpoint to the last step; leaves averaged weights in place."""
-    parameters = [p for p in surrogate.denoiser.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(
-        parameters, lr=training.learning_rate, betas=BETAS, weight_decay=WEIGHT_DECAY, fused=True
-    )
-    state = State(parameters, [p.detach().clone() for p in parameters], optimizer)
-    if state.load(training, archive):
-        say(f"{training.name} goes on at step {state.step} of {training.steps}")
-    curve = Curve(training, archive, state)
-    batches = Batches(x, surrogate, training)
-    began = time.monotonic() - state.seconds
+    """The loop, from the last checkpoint to the last step; leaves averaged weights in place.
+
+    Raises InterruptedError, with a checkpoint on the disk, when any rank is told to stop.
+    """
+    state = begin(surrogate, training)
+    made_of = fingerprint(training, archive, state.parameters, ranks.count)
+    batches = Batches(x, surrogate, training, ranks.slots(training.batch))
+    asked = 0.0
     with (
-        bar(training.verb, training.steps, "steps", done=state.step) as advance,
+        Checkpoint(training, archive, made_of) as checkpoint,
         ThreadPoolExecutor(training.slices) as pool,
     ):
-        while state.step < training.steps:
-            rate = learning_rate(training, state.step)
-            loss = descend(surrogate, parameters, batches(state.step), training.slices, pool)
-            state.advance(rate, training.ema)
-            state.seconds = time.monotonic() - began
-            curve.add(loss, rate, lambda: validate(surrogate, state, held_out, training))
-            advance(1, loss=loss)
-            if state.step % training.checkpoint_every == 0 or state.step == training.steps:
-                state.save(training, archive)
+        resume(state, checkpoint, training, ranks)
+        curve = Curve(training, archive, state) if ranks.first else None
+        began = time.monotonic() - state.seconds
+        with bar(training.verb, training.steps, "steps", done=state.step) as advance:
+            while state.step < training.steps and not asked:
+                rate = learning_rate(training, state.step)
+                loss = descend(surrogate, state.parameters, batches(state.step), training, pool)
+                gradients = [p.grad for p in state.parameters if p.grad is not None]
+                loss, asked = ranks.add(gradients, loss, stop.asked)
+                state.advance(rate, training.ema)
+                state.seconds = time.monotonic() - began
+                if curve is not None:
+                    curve.add(loss, rate, lambda: validate(surrogate, state, held_out, training))
+                advance(1, loss=loss)
+                due = state.step % training.checkpoint_every == 0 or state.step == training.steps
+                if ranks.first and (due or asked):
+                    checkpoint.save(state)
+    if asked:
+        ranks.wait()  # until the first one has stored it: who ends earlier may end the others
+        raise InterruptedError(stopped(training, state.step, stop.reason or "on another rank"))
     state.settle()
 
 
-def descend(
-    surrogate: Surrogate,
-    parameters: list[nn.Parameter],
-    batch: Batch,
-    slices: int,
-    pool: ThreadPoolExecutor,
-) -> float:
-    """Leaves the gradient of a batch's mean loss in the parameters; returns the loss.
-
-    Every slice holds each n-th member, so all see the whole range of levels and cost the same.
-    They are added in order: bits depend on the number of slices, not on that of cores.
-    """
-    size = len(batch.t)
-
-    def one(first: int) -> tuple[float, tuple[Tensor, ...]]:
-        part = (values[first::slices] for values in batch)
-        loss = surrogate.loss(*part).sum() / size
-        return float(loss.detach()), torch.autograd.grad(loss, parameters)
-
-    losses, gradients = zip(*pool.map(one, range(slices)), strict=True)
-    for parameter, *parts in zip(parameters, *gradients, strict=True):
-        parameter.grad = sum(parts[1:], start=parts[0])
-    return sum(losses)
+def resume(state: State, checkpoint: Checkpoint, training: Training, ranks: Ranks) -> None:
+    """Takes up the checkpoint, if there is one; every rank starts from what the first one has."""
+    if ranks.first and checkpoint.load(state):
+        say(f"{training.name} goes on at step {state.step} of {training.steps}")
+    ranks.share([*state.tensors().values()])
+    state.step = int(ranks.agree(state.step))
 
 
-def learning_rate(training: Training, step: int) -> float:
-    """The learning rate of a step: a linear warm-up and half a cosine to 0."""
-    warm = min((step + 1) / min(WARM_UP, max(training.steps, 1)), 1.0)
-    fall = 0.5 * (1 + math.cos(math.pi * step / max(training.steps, 1)))
-    return training.learning_rate * warm * fall
+def stopped(training: Training, step: int, reason: str) -> str:
+    """What is said to who told a training to stop."""
+    return (
+        f"{training.name} stopped at step {step} of {training.steps} ({reason}); the same command "
+        "goes on from here"
+    )
 
 
 def finish(
-    surrogate: Surrogate, x: Tensor, held_out: Tensor, training: Training, archive: Archive
+    surrogate: Surrogate,
+    x: Tensor,
+    held_out: Tensor,
+    training: Training,
+    archive: Archive,
+    stop: Preemption,
 ) -> None:
-    """Calibrates, measures on held-out fields, and stores the weights."""
+    """Calibrates, measures on held-out fields, and stores the weights.
+
+    Raises InterruptedError between its parts at a signal; a time budget it may outlast, or a
+    short one would never see its end.
+    """
+
+    def pause() -> None:
+        if stop.signal:
+            raise InterruptedError(stopped(training, training.steps, stop.signal))
+
     if training.steps:
         if training.surrogate.process.kind == "learned":
             distances = surrogate.learn(x, seed=training.seed)
             say(f"{training.name}: learnt a process, {distances[0]:.4g} -> {min(distances):.4g}")
         say(f"{training.name}: calibrating")
+        pause()
         surrogate.calibrate(training.calibration, seed=training.seed)
+    pause()
     archive.write_json(training, CALIBRATION, calibration(surrogate, held_out, training))
     archive.write_json(training, LIKELIHOOD, likelihood(surrogate, held_out, training.seed))
     archive.write_tensors(training, WEIGHTS, surrogate.state_dict(), {"config": surrogate.config})
 
 
-def close(training: Training, archive: Archive) -> str:
+def close(training: Training, archive: Archive) -> None:
     """Removes the checkpoint of a training whose weights are stored, and seals it."""
     archive.remove(training, CHECKPOINT)
     archive.seal(training)
     say(f"{training.name} is complete: {training.steps} steps in {archive.folder(training)}")
-    return training.name

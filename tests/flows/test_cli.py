@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from pushforward.archive import Archive
-from pushforward.flows import browse, cli
+from pushforward.flows import browse, cli, runs
 from pushforward.study import Study
 
 VERBS = ["simulate", "train", "generate", "evaluate"]
@@ -79,6 +80,7 @@ def test_the_version_is_the_packages(command) -> None:
         (["run", "smoke", "--set", "training.steps"], "expected an override a.b=c"),
         (["run", "smoke", "--set", "training.steps=many"], "training.steps: expected"),
         (["list", "--where", "viscosity"], "expected key=value"),
+        (["train", "smoke", "--max-seconds", "0"], "expected more than 0, got 0"),
         (["check", "smoke", "--members", "0"], "at least 1"),
         (["check", "smoke", "--limit", "0"], "--limit above 0"),
         (["check", "smoke", "--limit", "small"], "small"),
@@ -156,7 +158,26 @@ def test_a_run_through_prefect_tells_the_same(
 def test_a_verb_prints_the_name(command, study: Study, by_verbs: Path, verb: str) -> None:
     said = command(verb, "smoke", "--no-prefect", "--root", by_verbs)
     assert said.code == 0
-    assert said.out.strip() == getattr(study, cli.SPECS[verb]).name
+    assert said.out.strip() == getattr(study, runs.SPECS[verb]).name
+
+
+@pytest.mark.parametrize("options", [[], ["--no-prefect"]])
+def test_a_training_out_of_time_wants_to_be_queued_again(
+    command, study: Study, by_verbs: Path, tmp_path: Path, options: list[str], prefect_server: None
+) -> None:
+    name = study.simulation.name
+    shutil.copytree(by_verbs / name, tmp_path / name)
+    arguments = ("train", "smoke", "--root", tmp_path, *options)
+    said = command(*arguments, "--max-seconds", 1e-9)
+    assert said.code == 75
+    assert complaint(said) == (
+        f"{study.training.name} stopped at step 1 of 20 (after 1e-09 s); the same command goes on "
+        "from here"
+    )
+    assert said.out == ""
+    said = command(*arguments)
+    assert said.code == 0
+    assert said.out.strip() == study.training.name
 
 
 def test_the_report_can_be_written_again(command, study: Study, by_verbs: Path) -> None:
@@ -208,8 +229,6 @@ def test_show_of_nothing_is_one_sentence(command, by_verbs: Path) -> None:
 def test_verify_finds_intact_results_and_a_damaged_one(
     command, study: Study, by_verbs: Path, tmp_path: Path
 ) -> None:
-    import shutil
-
     root = tmp_path / "copy"
     shutil.copytree(by_verbs, root)
     intact = command("verify", "--root", root)
@@ -289,3 +308,26 @@ def test_ctrl_c_is_one_sentence_and_the_run_goes_on(
     assert err.strip().splitlines()[-1].startswith("pushforward: stopped")
     (entry,) = Archive(tmp_path).search()
     assert not entry.sealed
+
+
+@pytest.mark.parametrize(
+    ("number", "options"), [(signal.SIGTERM, []), (signal.SIGUSR1, ["--no-prefect"])]
+)
+def test_a_signal_is_one_sentence_and_the_training_goes_on(
+    study: Study, by_verbs: Path, tmp_path: Path, options: list[str], number: int
+) -> None:
+    name, training = study.simulation.name, "training.steps=100000"
+    shutil.copytree(by_verbs / name, tmp_path / name)
+    arguments = [sys.executable, "-m", "pushforward.flows", "train", "smoke", *options]
+    arguments += ["--root", str(tmp_path), "--set", training]
+    process = subprocess.Popen(
+        arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 120
+    while not list(tmp_path.rglob("checkpoint.safetensors")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 75, err
+    assert "Traceback" not in err
+    assert f"({signal.Signals(number).name}); the same command" in err.strip().splitlines()[-1]

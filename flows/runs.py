@@ -1,0 +1,89 @@
+"""What a command that runs a study does: its verbs, as flows or plainly, and what it tells.
+
+Everything heavy is imported when it is needed, so that --help answers at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pushforward import Study
+    from pushforward.ranks import Place
+
+SPECS = {  # which part of a study each verb takes
+    "simulate": "simulation",
+    "train": "training",
+    "generate": "generation",
+    "evaluate": "evaluation",
+}
+
+
+def place() -> Place:
+    """Which of the ranks of a training this process is.
+
+    >>> place().rank
+    0
+    """
+    from pushforward.ranks import place
+
+    return place()
+
+
+def as_flows(
+    study: Study,
+    root: str,
+    workers: int,
+    stages: Sequence[str],
+    max_seconds: float | None,
+    *,
+    debug: bool,
+) -> None:
+    """Runs verbs of a study as flows."""
+    from pushforward.flows.terminal import prefect_in_terminal
+
+    with prefect_in_terminal(debug):
+        from pushforward.flows.study import run_stages
+
+        run_stages(study, root, workers, stages, max_seconds)
+
+
+def plainly(
+    study: Study, root: str, workers: int, stages: Sequence[str], max_seconds: float | None
+) -> None:
+    """The same without Prefect."""
+    import pushforward as verbs
+
+    archive = verbs.Archive(root)
+    for stage in stages:
+        spec = getattr(study, SPECS[stage])
+        options = {"max_seconds": max_seconds} if stage == "train" else {"workers": workers}
+        getattr(verbs, stage)(spec, archive, **options)
+    if stages[-1] == "evaluate":
+        from pushforward.report import report as write
+
+        said = {"title": study.title, "description": study.description}
+        write(study.evaluation, archive, **said, again=False)
+
+
+def tell(study: Study, root: str, stage: str) -> None:
+    """Prints what came out of the last stage: a name, or scores."""
+    if stage == "evaluate":
+        _tell_scores(study, root)
+    else:
+        print(getattr(study, SPECS[stage]).name)
+
+
+def _tell_scores(study: Study, root: str) -> None:
+    """The ensemble's name, its scores, and where the report lies: what all the work was for."""
+    from pushforward.archive import Archive
+    from pushforward.evaluation import SCORES_FILE, restore
+    from pushforward.flows.table import console, show
+    from pushforward.report import FILE
+
+    archive, evaluation = Archive(root), study.evaluation
+    out = console()
+    show(restore(archive.read_json(evaluation, SCORES_FILE)), out)
+    out.print(f"ensemble  {evaluation.generation.name}", highlight=False)
+    out.print(f"report    {archive.file(evaluation, FILE)}", highlight=False, soft_wrap=True)

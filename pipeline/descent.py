@@ -1,0 +1,61 @@
+"""One step of a training: its gradient, in slices of a batch, and its learning rate.
+
+Loshchilov, Hutter, AdamW (2019), arXiv:1711.05101
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import torch
+from torch import Tensor, nn
+
+from pushforward.batches import Batch
+from pushforward.checkpoint import State
+from pushforward.generative import Surrogate
+from pushforward.spec import Training
+
+WARM_UP, WEIGHT_DECAY, BETAS = 100, 1e-4, (0.9, 0.99)
+
+
+def begin(surrogate: Surrogate, training: Training) -> State:
+    """The state before the first step."""
+    parameters = [p for p in surrogate.denoiser.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(
+        parameters, lr=training.learning_rate, betas=BETAS, weight_decay=WEIGHT_DECAY, fused=True
+    )
+    return State(parameters, [p.detach().clone() for p in parameters], optimizer)
+
+
+def descend(
+    surrogate: Surrogate,
+    parameters: Sequence[nn.Parameter],
+    batch: Batch,
+    training: Training,
+    pool: ThreadPoolExecutor,
+) -> float:
+    """Leaves the gradient of these members' part of the mean loss in the parameters; returns it.
+
+    Every slice holds each n-th member, so all see the whole range of levels and cost the same.
+    They are added in order: bits depend on the number of slices, not on that of cores.
+    """
+    slices = training.slices
+
+    def one(first: int) -> tuple[float, tuple[Tensor, ...]]:
+        part = (values[first::slices] for values in batch)
+        loss = surrogate.loss(*part).sum() / training.batch
+        return float(loss.detach()), torch.autograd.grad(loss, parameters)
+
+    losses, gradients = zip(*pool.map(one, range(slices)), strict=True)
+    for parameter, *parts in zip(parameters, *gradients, strict=True):
+        parameter.grad = sum(parts[1:], start=parts[0])
+    return sum(losses)
+
+
+def learning_rate(training: Training, step: int) -> float:
+    """The learning rate of a step: a linear warm-up and half a cosine to 0."""
+    warm = min((step + 1) / min(WARM_UP, max(training.steps, 1)), 1.0)
+    fall = 0.5 * (1 + math.cos(math.pi * step / max(training.steps, 1)))
+    return training.learning_rate * warm * fall
