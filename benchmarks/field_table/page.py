@@ -59,10 +59,10 @@ class Cell:
     @classmethod
     def of(cls, key: str) -> Cell | None:
         """The cell that the row of a key belongs to; None for a data set of another definition."""
-        table, where, method, *_, budget = key.split("/")
+        table, where, *rest = key.split("/")
         dataset, _, digest = where.partition("@")
         known = table in "abc" and dataset in DATASETS and DATASETS[dataset].digest == digest
-        return cls(dataset, method, budget) if known else None
+        return cls(dataset, rest[0], rest[-1]) if known else None
 
     def rows(self, rows: dict[str, Any], table: str, column: int | None = None) -> list[dict]:
         """Its rows of a table, one a seed; of one column, where the table has several."""

@@ -141,6 +141,7 @@ def test_the_page_shows_seeds_that_diverged_and_no_row_of_another_definition():
     row |= {"sampling_seconds": 0.1, "date": "today", "machine": "this one"}
     rows = {run.key("a", "kdv", "ffm", 20, seed): row for seed in range(2)}
     rows[run.key("a", "kdv", "ffm", 20, 2)] = row | {"finite": False}
+    rows[f"null/{tables.named('kdv')}"] = {name: [0.0, 1.0] for name in METRICS}
     text = page(rows, "")
     assert "| 2 of 3 finite | 20 |" in text
     assert "2 of 3" not in page({key.replace("kdv@", "kdv@0"): row for key in rows}, "")

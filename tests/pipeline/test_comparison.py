@@ -211,7 +211,7 @@ def test_what_holds_no_labelled_real_numbers_is_refused(change, message: str) ->
     ("settings", "message"),
     [
         ({"splits": 0, "bootstrap": 2}, "a whole number of at least 1 as splits, got 0; raise"),
-        ({"splits": 2, "bootstrap": -1}, "a whole number of at least 0 as bootstrap, got -1; raise"),
+        ({"splits": 2, "bootstrap": -1}, "a whole number of at least 0 as bootstrap, got -1"),
         (
             {"splits": 2, "bootstrap": 200},
             "at least 2 different members in every .* side's 3, got",
