@@ -159,7 +159,9 @@ def restore(values: dict[str, Any]) -> xr.Dataset:
         if column.dtype == object and not any(isinstance(x, str) for x in column.values.flat):
             column = column.astype(float)
         if column.dtype.kind == "f":
-            dataset[name] = column.where(abs(column) < LARGEST, np.sign(column) * np.inf)
+            infinite = np.abs(column.values) >= LARGEST
+            data = np.where(infinite, np.copysign(np.inf, column.values), column.values)
+            dataset[name] = column.copy(data=data)
     return dataset
 
 

@@ -68,8 +68,8 @@ class Cell:
         """Its rows of a table, one a seed; of one column, where the table has several."""
         found = []
         for key, row in rows.items():
-            asked = column is None or key.split("/")[3] == str(column)
-            if key.startswith(f"{table}/") and Cell.of(key) == self and asked:
+            own = key.startswith(f"{table}/") and Cell.of(key) == self
+            if own and column in (None, int(key.split("/")[3])):
                 found.append(row)
         return found
 
