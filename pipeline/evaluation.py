@@ -35,9 +35,10 @@ from pushforward.floors import Settings, examine
 from pushforward.members import Members, tensor
 from pushforward.profiles import drawn
 from pushforward.progress import say
-from pushforward.residual import followed, residual_table, with_residual
+from pushforward.residual import asked, followed, residual_scores
 from pushforward.solvers import Grid
 from pushforward.spec import Evaluation, Generation, Training
+from pushforward.verdicts import Judged
 
 if TYPE_CHECKING:
     from pushforward.generative import Surrogate
@@ -90,13 +91,13 @@ def evaluate(
         told="evaluate",
     )
     variables, examples = labels(training), solver[: training.members]
-    found = examine(sets, None, pool, grid, variables, examples, settings)
-    scores, sums = found.scores, {**found.ensembles, "solver": found.reference}
+    further: Iterable[Judged] = ()
     if followed(training):
-        names = scores.variable.values.tolist()
-        draws = {key: getattr(settings, key) for key in ("splits", "bootstrap", "seed")}
-        other = residual_table(sets, pool, training, grid, names, **draws)
-        scores = with_residual(scores, other)
+        few = asked(sets, pool)
+        draws = settings.draws(sets, few, 2 * few, few)
+        further = residual_scores(sets, pool, training, grid, draws)
+    found = examine(sets, None, pool, grid, variables, examples, settings, further)
+    scores, sums = found.scores, {**found.ensembles, "solver": found.reference}
     chosen = {key: getattr(settings, key) for key in ("splits", "seed", "pairs", "translations")}
     known = controls.controls(pool, examples, grid, variables, **chosen, run=map, workers=workers)
     lines = drawn(sums, found.sticks, grid, variables)

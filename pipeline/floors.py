@@ -4,11 +4,10 @@ Any two finite ensembles differ, also two of the solver's. Every score of the ge
 against the reference is therefore put beside the same statistic between two disjoint sets of the
 same sizes, drawn `splits` times from the pool of held-out solver members (`pushforward.verdicts`
 says what follows from it). Both sides hold the same number of members: every distance falls with
-it. Splits know only the extremes that the pool holds: where scores hang on a few rare members, p
-is too small. Two sets of one law whose members have lognormal amplitudes (deviation 0.7) are said
-to differ in 24% of comparisons with a pool of twice a side's members and in 14% with four times
-as many, which evaluations demand, where 5% is meant; light tails keep it (`tests/pipeline/
-test_null.py`).
+it. Whether the difference is more than chance is asked of permutations: as many pairs of sets,
+drawn from the ensemble, the reference and the rest of the pool together. The larger the pool, the
+rarer the defects that they see: what k members alone have is by chance in the ensemble with
+probability 5^-k where the solver's members are four times as many, as evaluations demand.
 
 Members are read in blocks (`pushforward.sums`); what is drawn are weights (`pushforward.draws`),
 so hundreds of splits are one matrix product. Scores of pairs, the nearest-neighbour ratio and
@@ -24,7 +23,7 @@ than of others. Without `training` there are no modes, no scores of modes, and n
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from numbers import Integral
@@ -44,7 +43,7 @@ from pushforward.solvers import Grid
 from pushforward.suite import SUITE
 from pushforward.summed import Summed
 from pushforward.sums import Sums, suitable
-from pushforward.verdicts import Drawn, table, titles
+from pushforward.verdicts import Drawn, Judged, table, titles
 from pushforward.yardstick import Yardstick, fitted, is_vorticity
 
 JOINT = "joint"  # the variable that stands for all of them
@@ -75,10 +74,10 @@ class Settings:
                     "raise it or leave it out"
                 )
 
-    def draws(self, ensembles: Mapping[str, Members], size: int, pool: int) -> Draws:
-        """Splits and resamples for sets of this size."""
+    def draws(self, ensembles: Mapping[str, Members], size: int, pool: int, others: int) -> Draws:
+        """Splits, resamples and permutations for sets of this size, as `Draws.make`."""
         options = {"splits": self.splits, "bootstrap": self.bootstrap, "seed": self.seed}
-        return Draws.make(ensembles, size, pool, **options)
+        return Draws.make(ensembles, size, pool, others, **options)
 
 
 PLAIN = Settings()
@@ -117,7 +116,7 @@ def measure(
 
 @dataclass(frozen=True)
 class Examined:
-    """The scores, and the yardsticks and sums of rows that they were made of."""
+    """The scores, and the yardsticks and sums that they were made of: plain, then resampled."""
 
     scores: xr.Dataset
     sticks: tuple[Yardstick, ...]
@@ -133,8 +132,12 @@ def examine(
     variables: Sequence[str],
     training: Tensor | Members | None = None,
     settings: Settings = PLAIN,
+    further: Iterable[Judged] = (),
 ) -> Examined:
-    """As `measure`, with what the curves of a report are made of."""
+    """As `measure`, with what the curves of a report are made of.
+
+    `further` are scores that are judged together with the others, on as many draws.
+    """
     sets = {name: Members.of(fields) for name, fields in ensembles.items()}
     size, everyone = _size(sets), Members.of(pool)
     own = everyone[len(everyone) - size :] if reference is None else Members.of(reference)
@@ -145,8 +148,10 @@ def examine(
         )
     examples = None if training is None else Members.of(training)
     sticks = yardsticks(everyone, grid, variables, examples)
-    draws = settings.draws(sets, size, len(everyone))
-    few = settings.draws(sets, min(size, settings.pairs), min(len(everyone), 2 * settings.pairs))
+    total, others = len(everyone), len(everyone) - (size if reference is None else 0)
+    draws = settings.draws(sets, size, total, others)
+    pairs = settings.pairs
+    few = settings.draws(sets, min(size, pairs), min(total, 2 * pairs), min(others, pairs))
     apart, translations = None if reference is None else own, settings.translations
     found: dict[str, dict[str, Drawn]] = {name: {} for name in variables}
     if len(variables) > 1:
@@ -159,7 +164,7 @@ def examine(
         paired = Paired(sets, own, everyone, few, sticks, **options)
         nearest = () if examples is None else paired.nearest(examples, grid, translations)
         of_sums, of_samples = summed.scores(), summed.samples(few)
-        for name, v, drawn in chain(of_sums, of_samples, paired.scores(), nearest):
+        for name, v, drawn in chain(of_sums, of_samples, paired.scores(), nearest, further):
             found[JOINT if v is None and JOINT in found else variables[v or 0]][name] = drawn
     facts = {
         "members": size,
@@ -171,7 +176,9 @@ def examine(
         "fitted": min(len(everyone), fitted(grid)),
     }
     scores = table(found, list(sets), titles(settings.suite), facts)
-    return Examined(scores, sticks, summed.ensembles, summed.reference)
+    plain = 1 + settings.bootstrap
+    own_sums = {name: sums.head(plain) for name, sums in summed.ensembles.items()}
+    return Examined(scores, sticks, own_sums, summed.solver.head(plain))
 
 
 def yardsticks(

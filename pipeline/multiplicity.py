@@ -1,19 +1,19 @@
 r"""Many scores at once: what the farthest of them, and the number outside, are by chance.
 
-Of 26 scores one is outside its 95% by chance more often than not, and scores that look at the same
-thing are outside together. Both are answered by the splits themselves, on which all scores of two
-sets of solver members are known, with whatever dependence they have: with z the distance from the
-floor's mean in its deviations, towards the bad side, S splits s and scores i,
+Of 27 scores one has p <= 5% by chance more often than not, and scores that look at the same thing
+have it together. Both are answered by the permutations themselves, on which all scores of two sets
+of members are known, with whatever dependence they have: with z the distance from their mean in
+their deviations, towards the bad side, S permutations s and scores i,
 
     p_family of a score  (1 + #{s : max_i z_i(s) >= z}) / (1 + S): single-step max-T, the chance
                          that the farthest of all scores is as far; below q for any score with
                          probability at most q where nothing is wrong
-    chance_most          the 97.5% quantile over s of #{i : i is outside in s}
+    chance_most          the 97.5% quantile over s of #{i : p_i(s) <= 5%}
 
-An ensemble differs when a p_family is at most 2.5% or when more than chance_most scores are
-outside: together 5%. Holm's procedure, or Benjamini and Hochberg's, on the p-values of single
-scores cannot do it: the smallest that 200 splits can give is 1 / 201, and a score in 26 that no
-split ever reaches, as of a copied training set, would need 1 / 520.
+An ensemble differs when a p_family is at most 2.5% or when more than chance_most scores have
+p <= 5%: together 5%. Holm's procedure, or Benjamini and Hochberg's, on the p-values of single
+scores cannot do it: the smallest that 200 permutations can give is 1 / 201, and a score in 27 that
+no permutation ever reaches, as of a copied training set, would need 1 / 540.
 
     Westfall, Young, Resampling-Based Multiple Testing (1993), section 2.3, ISBN 978-0471557616
     Ge, Dudoit, Speed, Test 12 (2003), doi:10.1007/BF02595811
@@ -28,10 +28,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 LEVEL = 0.025  # of either of the two questions
+ALONE = 0.05  # of a single score
 
 
 def distance(value: Tensor, null: Tensor, small: bool) -> Float[Tensor, ...]:
-    """z towards the bad side; what a floor that never varies does not reach is infinitely far.
+    """z towards the bad side; what a null that never varies does not reach is infinitely far.
 
     >>> null = torch.tensor([1.0, 2.0, 3.0])
     >>> distance(torch.tensor([4.0, 2.0]), null, small=False)
@@ -65,17 +66,21 @@ def family_p(
 
 
 def most_by_chance(nulls: Float[Tensor, "score split"], small: Sequence[bool]) -> int:
-    """chance_most: as many scores are outside in at most 2.5% of splits, or more.
+    """chance_most: more scores than this have p <= 5% in at most 2.5% of a null's draws.
 
-    >>> twice = torch.rand(1, 200).expand(4, -1)       # scores that are always outside together
+    >>> twice = torch.rand(1, 200).expand(4, -1)       # scores that are always far together
     >>> most_by_chance(twice, [False] * 4)
     4
     """
     outside = torch.stack(
-        [
-            null < torch.quantile(null, 0.05) if s else null > torch.quantile(null, 0.95)
-            for null, s in zip(nulls, small, strict=True)
-        ]
+        [_rare(null if s else -null) for null, s in zip(nulls, small, strict=True)]
     )
     count = outside.sum(0).double()
     return int(torch.quantile(count, 1 - LEVEL, interpolation="higher"))
+
+
+def _rare(null: Tensor) -> Tensor:
+    """Which draws at most 5% of them are as small as; none that are NaN."""
+    known = null[~null.isnan()].sort().values
+    as_small = torch.searchsorted(known, null.contiguous(), right=True)
+    return (as_small <= ALONE * len(known)) & ~null.isnan()

@@ -41,14 +41,15 @@ class Paired:
         told: str = "",
     ) -> None:
         _check(draws)
-        self.size, self.draws, self.sticks = draws.reference.shape[1], draws, sticks
+        self.size, self.draws, self.sticks = draws.size, draws, sticks
         self.ensembles = {name: members[: self.size] for name, members in ensembles.items()}
         self.reference, self.pool = reference[: self.size], pool[: draws.splits[0].shape[1]]
         self.run, self.told = run, told
 
     def scores(self) -> Iterator[Judged]:
         """MMDs and energy distances."""
-        groups = [self.pool, *(own.then(self.reference) for own in self.ensembles.values())]
+        theirs = self.reference.then(self.pool[: self.draws.others])
+        groups = [self.pool, *(own.then(theirs) for own in self.ensembles.values())]
         sides = [self.draws.splits, *(self.draws.pair(name) for name in self.ensembles)]
         scales = median_scales(self.pool, self.sticks)
         rows = [
@@ -61,18 +62,18 @@ class Paired:
                 yield *key, Drawn(null[key], [own[key] for own in values])
 
     def nearest(self, training: Members, grid: Grid, translations: bool) -> Iterator[Judged]:
-        """The ratio of distances to the nearest training member."""
+        """Ratios of the distances to the nearest training member: of all, of the closest."""
         sets = [self.pool, self.reference, *self.ensembles.values()]
         rows = [(members, training, self.sticks, grid, translations) for members in sets]
         pool, reference, *values = self._mapped(nearest.distances, rows, "nearest neighbours")
         for v in pool:
-            b = _means(self.draws.reference, reference[v])
-            null = [_means(side, pool[v]) for side in self.draws.splits]
-            drawn = [
-                _means(a, own[v]) / b
-                for a, own in zip(self.draws.ensembles.values(), values, strict=True)
-            ]
-            yield "memorisation", v, Drawn(null[0] / null[1], drawn)
+            theirs = torch.cat([reference[v], pool[v][: self.draws.others]])
+            sides = [(pool[v], *self.draws.splits)]
+            for name, own in zip(self.ensembles, values, strict=True):
+                sides.append((torch.cat([own[v], theirs]), *self.draws.pair(name)))
+            for name, of in (("memorisation", _means), ("closest_members", nearest.closest)):
+                null, *drawn = [of(a, x) / of(b, x) for x, a, b in sides]
+                yield name, v, Drawn(null, drawn)
 
     def _mapped(self, function: Callable[..., Any], rows: list[Any], what: str) -> list[Any]:
         """The function of every row, through the map, with progress in members."""

@@ -8,9 +8,9 @@ nothing random acts on (no noise, no drawn forcing: a forcing that is not genera
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
-import xarray as xr
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -19,10 +19,9 @@ from pushforward.members import Members
 from pushforward.physics import flows, residual_size, residuals
 from pushforward.solvers import Grid
 from pushforward.spec import Training
-from pushforward.verdicts import Drawn, Title, table
+from pushforward.verdicts import Drawn, Judged
 
 ASKED = 64  # members of an ensemble
-TITLE = Title("Residual of the solver's flow", "")
 
 
 def followed(training: Training) -> bool:
@@ -49,40 +48,24 @@ def squares(
     return r.square()[:, None]
 
 
-def residual_table(
-    ensembles: Mapping[str, Members],
-    pool: Members,
-    training: Training,
-    grid: Grid,
-    variables: Sequence[str],
-    *,
-    splits: int,
-    bootstrap: int,
-    seed: int,
-) -> xr.Dataset:
-    """The verdict as a Dataset (ensemble, variable, score) of one score, `residual`.
-
-    `variables` are those of the table that it joins: the score stands under the last, `joint`.
-    """
-    size = min(ASKED, len(pool) // 2, *(len(members) for members in ensembles.values()))
-    draws = Draws.make(ensembles, size, 2 * size, splits=splits, bootstrap=bootstrap, seed=seed)
-    solver = squares(pool, training, grid, 2 * size)
+def residual_scores(
+    ensembles: Mapping[str, Members], pool: Members, training: Training, grid: Grid, draws: Draws
+) -> Iterator[Judged]:
+    """The score `residual`, of all variables together, on draws of `asked` members."""
+    size = draws.size
+    solver = squares(pool, training, grid, size + draws.others)
     null = residual_size(solver, *draws.splits)
     values = []
     for name, members in ensembles.items():
-        a = draws.ensembles[name]
-        values.append(residual_size(squares(members, training, grid, size), a, a))
-    found: dict[str, dict[str, Drawn]] = {name: {} for name in variables}
-    found[variables[-1]]["residual"] = Drawn(null, values)
-    return table(found, list(ensembles), {"residual": TITLE}, {})
+        both = torch.cat([squares(members, training, grid, size), solver])
+        values.append(residual_size(both, *draws.pair(name)))
+    yield "residual", None, Drawn(null, values)
 
 
-def with_residual(scores: xr.Dataset, other: xr.Dataset) -> xr.Dataset:
-    """The table of scores with the rows of another, its attributes kept.
+def asked(ensembles: Mapping[str, Members], pool: Members) -> int:
+    """How many members of an ensemble are moved on by the solver, and twice as many of the pool.
 
-    >>> row = xr.Dataset({"value": ("score", [1.0])}, {"score": ["w1"]}, {"members": 8})
-    >>> both = with_residual(row, row.assign_coords(score=["residual"]))
-    >>> both.score.values.tolist(), both.attrs
-    (['w1', 'residual'], {'members': 8})
+    >>> asked({"a": Members.of(torch.ones(100, 1, 8))}, Members.of(torch.ones(100, 1, 8)))
+    50
     """
-    return xr.concat([scores, other], "score").assign_attrs(scores.attrs)
+    return min(ASKED, len(pool) // 2, *(len(members) for members in ensembles.values()))

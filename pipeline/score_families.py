@@ -73,7 +73,7 @@ FAMILIES = (
     Family(
         "Memorisation",
         "Copies of training members, which every other score takes for good.",
-        ("memorisation",),
+        ("memorisation", "closest_members"),
     ),
 )
 OTHERS = Family("Others", "What belongs to no family.", ())

@@ -1,8 +1,9 @@
 """The report's first words: can the ensemble be told from the solver's, and who may claim so.
 
 All sentences are computed from the table of scores. Of many scores some are outside by chance, so
-an ensemble is said to differ when more are outside than the splits of the solver's own members
-have, or when one is farther than the farthest of all scores is there (`pushforward.multiplicity`).
+an ensemble is said to differ when more scores have p <= 5% than members shuffled between it and
+the solver have, or when one is farther than the farthest of all scores is there
+(`pushforward.multiplicity`).
 How good one trained surrogate is says little of the method: that takes several trainings.
 """
 
@@ -15,7 +16,7 @@ import xarray as xr
 
 from pushforward.archive import Archive
 from pushforward.claims import SEEDS
-from pushforward.multiplicity import LEVEL
+from pushforward.multiplicity import ALONE, LEVEL
 from pushforward.spec import Evaluation, restore
 
 NAMED = 4  # scores in the sentence
@@ -25,10 +26,11 @@ SMALL = ("Fréchet", "MMD", "POD", "W₁", "AUC")  # words that stay as they are
 def verdict(scores: xr.Dataset, ensemble: str = "trained") -> str:
     """One sentence: whether the ensemble can be told from the solver, and by which scores.
 
-    >>> columns = {"value": [1.0, 9.0], "ratio": [1.0, 4.5], "p_family": [0.9, 0.01],
-    ...     "inside": [1, 0]}
+    >>> columns = {"value": [1.0, 9.0], "ratio": [1.0, 4.5], "p": [0.5, 0.01],
+    ...     "p_family": [0.9, 0.01], "inside": [1, 0]}
     >>> scores = xr.Dataset(
-    ...     {k: (("ensemble", "variable", "score"), [[v]]) for k, v in columns.items()},
+    ...     {k: (("ensemble", "variable", "score"), [[v]]) for k, v in columns.items()}
+    ...     | {"chance_most": ("ensemble", [1])},
     ...     {"ensemble": ["trained"], "variable": ["u"], "score": ["w1", "flatness"],
     ...      "title": ("score", ["One-point W₁", "Flatness"])})
     >>> print(verdict(scores))
@@ -36,11 +38,12 @@ def verdict(scores: xr.Dataset, ensemble: str = "trained") -> str:
     """
     found, total = told(scores, ensemble), count(scores, ensemble)
     name = f"The {'Gaussian' if ensemble == 'gaussian' else ensemble} ensemble"
-    if not found:
+    if not found and not differs(scores, ensemble):
         return (
             f"{name} cannot be told from the solver by any of the {total} scores: each lies "
             "inside what two independent sets of solver members differ by."
         )
+    found = found or told(scores.assign(inside=scores.p > ALONE), ensemble)
     many = scores.sizes["variable"] > 1
     listed = [_called(row, many) for row in found[:NAMED]]
     if len(found) > NAMED:
@@ -48,7 +51,7 @@ def verdict(scores: xr.Dataset, ensemble: str = "trained") -> str:
     named = " and ".join(filter(None, [", ".join(listed[:-1]), listed[-1]]))
     if differs(scores, ensemble):
         return f"{name} differs from the solver in {len(found)} of {total} scores: {named}."
-    if "p_family" in scores and (1 + scores.attrs.get("splits", math.inf)) * LEVEL < 1:
+    if "chance_most" in scores and (1 + scores.attrs.get("splits", math.inf)) * LEVEL < 1:
         return (
             f"{name} is outside in {len(found)} of {total} scores ({named}); so few splits as "
             f"{scores.attrs['splits']} cannot tell whether that is chance."
@@ -56,36 +59,38 @@ def verdict(scores: xr.Dataset, ensemble: str = "trained") -> str:
     lie = "lies" if len(found) == 1 else "lie"
     return (
         f"{name} cannot be told from the solver: {len(found)} of {total} scores {lie} outside "
-        f"({named}), no more and no farther than chance puts there."
+        f"({named}), no more and no farther than chance takes members of one law."
     )
 
 
 def differs(scores: xr.Dataset, ensemble: str = "trained") -> bool:
-    """Whether more scores are outside than chance allows, or one is farther than it allows."""
-    found = told(scores, ensemble)
-    if "p_family" not in scores:  # of an earlier version: any score outside counts
-        return bool(found)
-    most = scores.attrs.get("chance_most")
-    farthest = scores.p_family.sel(ensemble=ensemble).min().item()
-    return farthest <= LEVEL or (most is not None and len(found) > most)
+    """Whether more scores have p <= 5% than chance allows, or one is farther than it allows."""
+    if "chance_most" not in scores:  # of an earlier version: any score outside counts
+        return bool(told(scores, ensemble))
+    one = scores.sel(ensemble=ensemble)
+    many = int((one.p <= ALONE).sum()) > one.chance_most.item()
+    return many or one.p_family.min().item() <= LEVEL
 
 
 def chance(scores: xr.Dataset) -> str:
-    """How many of so many scores are outside by chance, in words.
+    """How many of so many scores are outside by chance, and how many are in this table, in words.
 
-    >>> row = xr.Dataset({"value": (("ensemble", "score"), [[1.0] * 20])},
-    ...     {"ensemble": ["trained"]}, {"chance_most": 4, "splits": 200})
+    >>> row = xr.Dataset(
+    ...     {"p": (("ensemble", "score"), [[0.02] + [0.5] * 19]), "chance_most": ("ensemble", [4])},
+    ...     {"ensemble": ["trained"]}, {"splits": 200}).assign(value=lambda x: x.p)
     >>> print(chance(row))
-    Two sets of solver members are outside each other in 1.0 of 20 scores on average, and in at most 4 in 97.5% of 200 splits.
+    Two sets of solver members are outside each other in 1.0 of 20 scores on average. Here p is at most 5% in 1 of 20; 97.5% of 200 permutations have that in at most 4.
     """  # noqa: E501
     total = count(scores, "trained")
-    mean = f"{total / 20:.1f}"
+    mean = f"{ALONE * total:.1f}"
     text = f"Two sets of solver members are outside each other in {mean} of {total} scores"
-    if "chance_most" not in scores.attrs:
+    if "chance_most" not in scores:
         return f"{text} on average."
+    one = scores.sel(ensemble="trained")
     return (
-        f"{text} on average, and in at most {scores.attrs['chance_most']} in 97.5% of "
-        f"{scores.attrs['splits']} splits."
+        f"{text} on average. Here p is at most 5% in {int((one.p <= ALONE).sum())} of {total}; "
+        f"97.5% of {scores.attrs['splits']} permutations have that in at most "
+        f"{one.chance_most.item()}."
     )
 
 
@@ -95,14 +100,14 @@ def farther(scores: xr.Dataset, ensemble: str = "trained") -> str:
     >>> row = xr.Dataset({"p_family": (("ensemble", "score"), [[0.005, 1.0]])},
     ...     {"ensemble": ["trained"]})
     >>> print(farther(row))
-    It is far outside in 1 of these: farther than the farthest of all scores in 97.5% of splits.
+    It is far outside in 1: farther than the farthest of all scores in 97.5% of permutations.
     """
     if "p_family" not in scores:
         return ""
     number = int((scores.p_family.sel(ensemble=ensemble) <= LEVEL).sum())
     return (
-        f"It is far outside in {number or 'none'} of these: farther than the farthest of all "
-        "scores in 97.5% of splits."
+        f"It is far outside in {number or 'none'}: farther than the farthest of all scores in "
+        "97.5% of permutations."
     )
 
 

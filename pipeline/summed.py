@@ -1,7 +1,7 @@
-"""Scores of sums and of samples on all draws: null splits, values, and bootstrap resamples.
+"""Scores of sums and of samples on all draws: splits, values, resamples, permutations.
 
 All members are read once (`pushforward.sums`). Where the reference is a part of the pool, its
-members count there, for the splits as for the reference's own draws.
+members count there, for the splits as for all other draws.
 """
 
 from __future__ import annotations
@@ -44,27 +44,35 @@ class Summed:
     ) -> None:
         self.draws, self.suite, self.sticks, self.run = draws, suite, sticks, run
         self.count = len(draws.splits[0])
-        weights = list(draws.splits)
+        sets = [(name, members, draws.own(name)) for name, members in ensembles.items()]
+        before, others = draws.theirs().tensor_split([draws.size], dim=1)
         if reference is None:
-            before = len(pool) - draws.reference.shape[1]
-            weights.append(torch.nn.functional.pad(draws.reference, (before, 0)))
-        sets = [(name, members, draws.ensembles[name]) for name, members in ensembles.items()]
-        if reference is not None:
-            sets.append(("the reference", reference, draws.reference))
-        sets.append(("the pool", pool, torch.cat(weights)))
+            others = torch.cat([others, before], 1)  # the reference is the last of the pool
+        else:
+            sets.append(("the reference", reference, before))
+        sets.append(("the pool", pool, torch.cat([*draws.splits, others])))
         recipe = Recipe.of(suite, sticks, grid)
         *found, self.pool = gather(sets, recipe, run=run, told=told)
         self.ensembles = dict(zip(ensembles, found, strict=False))
-        self.reference = self._last(draws.reference.shape[1]) if reference is None else found[-1]
+        self.solver = self._solver(None if reference is None else found[-1])
 
-    def _last(self, size: int) -> Sums:
-        """The reference's sums, out of the pool's."""
+    def _solver(self, reference: Sums | None) -> Sums:
+        """All draws of solver members: sums; features of the reference, then of the others."""
         rows = {key: sums[2 * self.count :] for key, sums in self.pool.rows.items()}
-        return Sums(rows, {key: values[-size:] for key, values in self.pool.features.items()})
+        features = dict(self.pool.features)
+        if reference is None:
+            for key, x in features.items():
+                features[key] = torch.cat([x[self.draws.others :], x[: self.draws.others]])
+        else:
+            rows = {key: sums + reference.rows[key] for key, sums in rows.items()}
+            features = {
+                key: torch.cat([reference.features[key], x]) for key, x in features.items()
+            }
+        return Sums(rows, features)
 
     def scores(self) -> Iterator[Judged]:
         """Every score of sums."""
-        n = self.count
+        n = self.count  # of splits, and of permutations
         for score in self.suite:
             if not isinstance(score, Score):
                 continue
@@ -73,8 +81,11 @@ class Summed:
                 if key[0] != name:
                     continue
                 stick = self.sticks if key[1] is None else self.sticks[key[1]]
-                solver = self.reference.rows[key]
-                values = [score(own.rows[key], solver, stick) for own in self.ensembles.values()]
+                solver = self.solver.rows[key]
+                values = [
+                    score(*two_sides(own.rows[key], solver, n), stick)
+                    for own in self.ensembles.values()
+                ]
                 yield score.name, key[1], Drawn(score(null[:n], null[n : 2 * n], stick), values)
 
     def samples(self, few: Draws) -> Iterator[Judged]:
@@ -84,15 +95,16 @@ class Summed:
             if not isinstance(score, SampleScore):
                 continue
             draws = few if score.limited else self.draws
+            n, m, all_of_one = draws.size, draws.others, self.draws.size
             for v in self._variables(score):
-                pool, reference, *own = (
+                pool, solver, *own = (
                     self._features(sums, score.name, v)
-                    for sums in (self.pool, self.reference, *self.ensembles.values())
+                    for sums in (self.pool, self.solver, *self.ensembles.values())
                 )
-                calls.append((score.of, _few(pool, draws.splits[0]), *draws.splits))
-                for x, (name, a) in zip(own, draws.ensembles.items(), strict=True):
-                    both = torch.cat([_few(x, a), _few(reference, a)])
-                    calls.append((score.of, both, *draws.pair(name)))
+                calls.append((score.of, pool[: draws.splits[0].shape[1]], *draws.splits))
+                theirs = torch.cat([solver[:n], solver[all_of_one : all_of_one + m]])
+                for x, name in zip(own, self.ensembles, strict=True):
+                    calls.append((score.of, torch.cat([x[:n], theirs]), *draws.pair(name)))
                 places.append((score.name, v))
         if not calls:
             return
@@ -120,6 +132,16 @@ def sample_values(
         return of(features, a.double(), b.double()).double()
 
 
-def _few(features: Tensor, weights: Tensor) -> Tensor:
-    """The features of the first members, as many as have weights."""
-    return features[: weights.shape[1]]
+def two_sides(own: Tensor, theirs: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Sums of either side, from those over an ensemble and over the solver: `Draws.pair`'s draws.
+
+    The last `count` draws of both are one permuted side, as many before them the other.
+
+    >>> own, theirs = torch.tensor([[1.0], [2.0], [3.0]]), torch.tensor([[10.0], [20.0], [30.0]])
+    >>> [side.flatten().tolist() for side in two_sides(own, theirs, 1)]
+    [[1.0, 22.0], [10.0, 33.0]]
+    """
+    mixed = (own + theirs)[-2 * count :].split(count)
+    plain = (sums[: -2 * count] for sums in (own, theirs))
+    a, b = (torch.cat(parts) for parts in zip(plain, mixed, strict=True))
+    return a, b

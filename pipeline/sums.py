@@ -85,6 +85,10 @@ class Sums:
     rows: dict[Key, Tensor]
     features: dict[Key, Tensor]
 
+    def head(self, draws: int) -> Sums:
+        """The sums of the first draws, without features."""
+        return Sums({key: sums[:draws] for key, sums in self.rows.items()}, {})
+
 
 def gather(
     sets: Sequence[tuple[str, Members, Tensor]],

@@ -4,16 +4,21 @@ floor_mean, floor_sd, floor_q05, floor_q95   mean, deviation and quantiles over 
 ratio           value / floor_mean; NaN for unbiased estimates (MMD, energy distances), whose
                 floor has mean 0
 z               (value - floor_mean) / floor_sd
-p               (1 + splits at least as bad) / (1 + splits)
-p_family        the same for the farthest of all scores: see `pushforward.multiplicity`, as the
-                attribute `chance_most`, how many scores are outside by chance
-inside          not worse than the floor's 95% quantile (memorisation: its 5% quantile, since
-                only a small distance to the training members is suspicious)
+inside          not worse than the floor's 95% quantile (of the distances to training members,
+                which are suspicious when they are small: its 5% quantile)
+p               (1 + permutations at least as bad) / (1 + permutations): two sets of the same sizes
+                drawn from the ensemble, the reference and the rest of the pool together
+p_family        the same for the farthest of all scores: see `pushforward.multiplicity`, as
+                chance_most (ensemble,), how many scores have p <= 5% by chance
 standard_error  over bootstrap resamples of the members of both sides, never of pixels; for
                 unbiased estimates near 0 too large, by at most sqrt(3)
 
+A permutation asks for nothing but that all members be of one law, then its p is exact whatever
+that law is. A split knows only the extremes that the solver's members hold: where scores hang on
+few rare members its limits are too near, and `inside` is a description, not a test.
+
 Efron, Tibshirani, An Introduction to the Bootstrap (1993), doi:10.1201/9780429246593
-Phipson, Smyth (the +1 in p), Stat. Appl. Genet. Mol. Biol. 9, doi:10.2202/1544-6115.1585
+Phipson, Smyth (permutations, the +1 in p), doi:10.2202/1544-6115.1585
 """
 
 from __future__ import annotations
@@ -57,18 +62,22 @@ class Title:
     small: bool = False
 
 
-MEMORISATION = Title("Nearest-neighbour ratio", "", small=True)
+NEAREST = {
+    "memorisation": Title("Nearest-neighbour ratio", "", small=True),
+    "closest_members": Title("Nearest-neighbour ratio, closest 5%", "", small=True),
+}
+RESIDUAL = {"residual": Title("Residual of the solver's flow", "")}
 
 
 def titles(suite: Sequence[Score | SampleScore] = SUITE) -> dict[str, Title]:
-    """The titles of a suite's scores, of those of pairs, and of memorisation, in their order.
+    """The titles of a suite's scores, then of all that no suite holds, in their order.
 
     >>> list(titles(()))
-    ['mmd', 'riesz_mmd', 'energy_distance', 'memorisation']
+    ['mmd', 'riesz_mmd', 'energy_distance', 'memorisation', 'closest_members', 'residual']
     """
     own = {score.name: Title(score.title, score.unit, score.signed) for score in suite}
     pairs = {name: Title(*words, signed=True) for name, words in PAIR_SCORES.items()}
-    return own | pairs | {"memorisation": MEMORISATION}
+    return own | pairs | NEAREST | RESIDUAL
 
 
 SIGNED = tuple(name for name, words in titles().items() if words.signed)
@@ -77,31 +86,39 @@ SMALL_IS_BAD = tuple(name for name, words in titles().items() if words.small)
 
 @dataclass(frozen=True)
 class Drawn:
-    """A score of one variable on all draws: null splits; per ensemble its value and resamples."""
+    """A score of one variable on all draws: null splits; per ensemble those of `Draws.pair`."""
 
     null: Tensor
     values: Sequence[Tensor]
+
+    def of(self, ensemble: int) -> tuple[Tensor, Tensor, Tensor]:
+        """An ensemble's value, its resamples, and as many permutations as there are splits."""
+        values, n = self.values[ensemble].double(), len(self.null)
+        return values[0], values[1:-n], values[-n:]
 
 
 Judged = tuple[str, int | None, Drawn]  # a score, the number of its variable (None: all), draws
 
 
-def verdict(value: float, resamples: Tensor, null: Tensor, title: Title) -> dict[str, Any]:
-    """The columns of one score from its value, its bootstrap resamples and its null splits.
+def verdict(
+    value: float, resamples: Tensor, permuted: Tensor, null: Tensor, title: Title
+) -> dict[str, Any]:
+    """The columns of one score from its value, resamples, permutations, and null splits.
 
-    >>> row = verdict(2.0, torch.tensor([1.9, 2.1]), torch.linspace(0, 1, 101), Title("W1", ""))
+    >>> null = torch.linspace(0, 1, 101)
+    >>> row = verdict(2.0, torch.tensor([1.9, 2.1]), 2 * null, null, Title("W1", ""))
     >>> row["inside"], row["ratio"], round(row["p"], 4), round(row["z"], 2)
-    (False, 4.0, 0.0098, 5.12)
+    (False, 4.0, 0.0196, 5.12)
     """
     # of so few different members that there is none
-    resamples, null = (drawn[~drawn.isnan()] for drawn in (resamples, null))
+    resamples, permuted, null = (x[~x.isnan()] for x in (resamples, permuted, null))
     if len(null) == 0:
         value = math.nan
         null = torch.full((1,), math.nan)
     low, high = (torch.quantile(null, q).item() for q in (0.05, 0.95))
     mean = null.mean().item()
     spread = null.std().item() if len(null) > 1 else 0.0
-    as_bad = int((null <= value).sum() if title.small else (null >= value).sum())
+    as_bad = int((permuted <= value).sum() if title.small else (permuted >= value).sum())
     return {
         "value": value,
         "standard_error": resamples.std().item() if len(resamples) > 1 else math.nan,
@@ -111,7 +128,7 @@ def verdict(value: float, resamples: Tensor, null: Tensor, title: Title) -> dict
         "floor_q95": high,
         "ratio": math.nan if title.signed or mean == 0 else value / mean,
         "z": (value - mean) / spread if spread > 0 else math.nan,
-        "p": (1 + as_bad) / (1 + len(null)),
+        "p": math.nan if math.isnan(value) else (1 + as_bad) / (1 + len(permuted)),
         "inside": bool(value >= low if title.small else value <= high),
     }
 
@@ -139,22 +156,23 @@ def table(
     columns["inside"] = np.zeros(shape, dtype=bool)
     at = [(list(found).index(variable), names.index(name)) for variable, name in known]
     for (v, s), (_, name), drawn in zip(at, known, known.values(), strict=True):
-        for e, values in enumerate(drawn.values):
-            row = verdict(values[0].item(), values[1:], drawn.null, words[name])
+        for e in range(len(ensembles)):
+            value, resamples, permuted = drawn.of(e)
+            row = verdict(value.item(), resamples, permuted, drawn.null, words[name])
             for column, number in row.items():
                 columns[column][e, v, s] = number
-    facts = dict(attributes)
-    if known:
-        nulls = torch.stack([drawn.null.double() for drawn in known.values()])
-        small = [words[name].small for _, name in known]
-        facts["chance_most"] = most_by_chance(nulls, small)
-        for e in range(len(ensembles)):
-            own = torch.stack([drawn.values[e][0].double() for drawn in known.values()])
-            for (v, s), p in zip(at, family_p(own, nulls, small).tolist(), strict=True):
-                columns["p_family"][e, v, s] = p
+    most = np.zeros(len(ensembles), dtype=int)
+    small = [words[name].small for _, name in known]
+    for e in range(len(ensembles) if known else 0):
+        own, _, permuted = zip(*(drawn.of(e) for drawn in known.values()), strict=True)
+        values, shuffled = torch.stack(own), torch.stack(permuted)
+        most[e] = most_by_chance(shuffled, small)
+        for (v, s), p in zip(at, family_p(values, shuffled, small).tolist(), strict=True):
+            columns["p_family"][e, v, s] = p
     dims = ("ensemble", "variable", "score")
+    data: dict[str, Any] = {name: (dims, values) for name, values in columns.items()}
     return xr.Dataset(
-        {name: (dims, values) for name, values in columns.items()},
+        data | {"chance_most": ("ensemble", most)},
         coords={
             "ensemble": list(ensembles),
             "variable": list(found),
@@ -162,5 +180,5 @@ def table(
             "title": ("score", [words[name].title for name in names]),
             "unit": ("score", [words[name].unit for name in names]),
         },
-        attrs=facts,
+        attrs=dict(attributes),
     )

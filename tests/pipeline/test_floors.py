@@ -15,6 +15,7 @@ from pushforward.floors import measure
 from pushforward.solvers import GaussianField, Grid
 from pushforward.solvers.diagnostics import shells
 from pushforward.suite import SUITE
+from pushforward.summed import two_sides
 from pushforward.verdicts import titles, verdict
 
 GRID = Grid((16, 16))
@@ -112,6 +113,14 @@ def test_a_shifted_copy_of_training_members_is_refused_as_such():
     assert "memorisation" not in outside(scores_of(copies, translations=False))
 
 
+def test_some_copies_among_members_that_are_too_far_away_are_refused():
+    u = torch.cat([solver(range(8)), 1.5 * solver(range(2008, 2048))])
+    found = scores_of(u)
+    assert "memorisation" not in outside(found)  # which is a mean
+    assert "closest_members" in outside(found)
+    assert found.p.sel(score="closest_members") == 1 / 100
+
+
 def test_white_noise_of_the_right_size_is_refused():
     u = solver(range(2000, 2048))
     noise = torch.randn(u.shape, generator=torch.Generator().manual_seed(2))
@@ -149,7 +158,7 @@ def test_the_same_seed_gives_the_same_dataset_and_another_one_another():
 
 
 def test_splits_are_disjoint_and_of_the_right_sizes_within_the_pool():
-    draws = Draws.make(["a", "b"], 6, 30, splits=50, bootstrap=3, seed=0)
+    draws = Draws.make(["a", "b"], 6, 30, 24, splits=50, bootstrap=3, seed=0)
     a, b = draws.splits
     assert a.shape == b.shape == (50, 30)
     assert bool((a.sum(1) == 6).all())
@@ -159,26 +168,37 @@ def test_splits_are_disjoint_and_of_the_right_sizes_within_the_pool():
     left, right = draws.pair("b")
     assert left[0].nonzero().flatten().tolist() == list(range(6))
     assert right[0].nonzero().flatten().tolist() == list(range(6, 12))
-    assert left[:, 6:].max() == right[:, :6].max() == 0
+    assert left[:4, 6:].max() == right[:4, :6].max() == right[:4, 12:].max() == 0
+    assert left.shape == right.shape == (4 + 50, 6 + 6 + 24)
     assert bool((left.sum(1) == 6).all())
     assert bool((right.sum(1) == 6).all())
+    assert (left[4:] * right[4:]).max() == 0
+    assert left[4:].sum(0).min() > 0  # everyone is drawn, the ensemble's own and the others
+
+
+def test_sums_on_all_draws_are_those_of_the_members_in_a_row():
+    u = torch.randn(36, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    draws = Draws.make(["a"], 6, 30, 24, splits=5, bootstrap=3, seed=0)
+    own, theirs = draws.own("a").double() @ u[:6], draws.theirs().double() @ u[6:]
+    for side, expected in zip(two_sides(own, theirs, 5), draws.pair("a"), strict=True):
+        torch.testing.assert_close(side, expected.double() @ u)
 
 
 def test_unbiased_scores_have_no_ratio_and_are_judged_by_the_quantile():
     null = torch.linspace(-1, 1, 201)
-    row = verdict(0.95, torch.tensor([0.9, 1.0]), null, titles()["mmd"])
+    row = verdict(0.95, torch.tensor([0.9, 1.0]), null, null, titles()["mmd"])
     assert math.isnan(row["ratio"])
     assert not row["inside"]
     assert row["z"] == pytest.approx(0.95 / null.std().item())
-    assert verdict(0.85, torch.tensor([0.9, 1.0]), null, titles()["mmd"])["inside"]
+    assert verdict(0.85, torch.tensor([0.9, 1.0]), null, null, titles()["mmd"])["inside"]
 
 
 def test_memorisation_is_suspicious_when_small():
     null, title = torch.linspace(0.9, 1.1, 201), titles()["memorisation"]
-    row = verdict(0.5, torch.tensor([0.5, 0.5]), null, title)
+    row = verdict(0.5, torch.tensor([0.5, 0.5]), null, null, title)
     assert not row["inside"]
     assert row["p"] == pytest.approx(1 / 202)
-    assert verdict(1.5, torch.tensor([1.5, 1.5]), null, title)["inside"]
+    assert verdict(1.5, torch.tensor([1.5, 1.5]), null, null, title)["inside"]
 
 
 def test_several_variables_are_scored_alone_and_jointly():

@@ -8,6 +8,7 @@ import pytest
 import torch
 from scipy import stats
 
+from pushforward.draws import Draws
 from pushforward.members import Members
 from pushforward.physics import (
     SCORES,
@@ -19,7 +20,7 @@ from pushforward.physics import (
     residuals,
     variance,
 )
-from pushforward.residual import residual_table
+from pushforward.residual import asked, residual_scores
 from pushforward.solvers import (
     Burgers,
     Darcy,
@@ -31,6 +32,7 @@ from pushforward.solvers import (
     enstrophy_budget,
 )
 from pushforward.spec import Simulation, Training
+from pushforward.verdicts import table, titles
 from pushforward.yardstick import Yardstick
 
 GRID = Grid((32, 32))
@@ -169,10 +171,12 @@ def test_generated_frames_are_judged_by_the_solvers_own_residual(frames: torch.T
     other = simulation.problem().solve(range(24), seed=9)[:, :, 0].flip(1)
     wrong = torch.stack([other[:, 0].roll(1, 0), other[:, 1]], 1)
     sets = {name: Members.of(u) for name, u in (("right", other), ("wrong", wrong))}
-    options = {"splits": 50, "bootstrap": 20, "seed": 0}
-    found = residual_table(
-        sets, Members.of(solver), training, GRID, ["a", "b", "joint"], **options
-    ).sel(variable="joint", score="residual")
+    pool, size = Members.of(solver), asked(sets, Members.of(solver))
+    draws = Draws.make(sets, size, 2 * size, size, splits=50, bootstrap=20, seed=0)
+    ((name, variable, drawn),) = residual_scores(sets, pool, training, GRID, draws)
+    assert (size, name, variable) == (24, "residual", None)
+    found = table({"joint": {name: drawn}}, list(sets), titles(()), {}).isel(variable=0, score=0)
+    assert found.p.values[1] == 1 / 51 < 0.1 < found.p.values[0]
     assert found.inside.values.tolist() == [True, False]
     assert found.ratio.sel(ensemble="right").item() == pytest.approx(1, abs=0.5)
     assert found.ratio.sel(ensemble="wrong").item() > 1000

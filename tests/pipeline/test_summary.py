@@ -46,18 +46,26 @@ def test_the_verdict_counts_and_names_the_worst_first():
 def test_the_verdict_allows_for_what_chance_puts_outside():
     columns = {"value": [1.0] * 4, "ratio": [1.2, 1.0, 1.0, 1.0]}
     columns |= {"inside": [False, True, True, True], "z": [2.0, 0.0, 0.0, 0.0]}
-    facts = {"splits": 200, "chance_most": 2}
-    near = table(**columns, p_family=[0.3, 1, 1, 1]).assign_attrs(facts)
+    most = {"chance_most": ("ensemble", [2])}
+    near = table(**columns, p=[0.02, 0.3, 0.4, 0.5], p_family=[0.3, 1, 1, 1])
+    near = near.assign(most).assign_attrs(splits=200)
     assert verdict(near) == (
         "The trained ensemble cannot be told from the solver: 1 of 4 scores lies outside "
-        "(score a (1.2 times the floor)), no more and no farther than chance puts there."
+        "(score a (1.2 times the floor)), no more and no farther than chance takes members of one "
+        "law."
     )
-    far = table(**columns, p_family=[1 / 201, 1, 1, 1]).assign_attrs(facts)
+    assert chance(near).endswith("5% in 1 of 4; 97.5% of 200 permutations have that in at most 2.")
+    far = near.copy()
+    far["p_family"] = near.p_family.copy(data=[[[1 / 201, 1, 1, 1]]])
     assert verdict(far).startswith("The trained ensemble differs from the solver in 1 of 4")
-    columns["inside"] = [False, False, False, True]
-    many = table(**columns, p_family=[0.3, 0.4, 0.4, 1]).assign_attrs(facts)
+    many = near.copy()
+    many["inside"] = near.inside.copy(data=[[[False, False, False, True]]])
+    assert "cannot be told" in verdict(many)  # limits from splits may be too near
+    many["p"] = near.p.copy(data=[[[0.02, 0.03, 0.04, 0.5]]])
     assert verdict(many).startswith("The trained ensemble differs from the solver in 3 of 4")
-    few = table(**columns, p_family=[0.05, 0.05, 0.05, 1]).assign_attrs(splits=20, chance_most=3)
+    many["inside"] = near.inside.copy(data=[[[True, True, True, True]]])  # or too far
+    assert verdict(many).startswith("The trained ensemble differs from the solver in 3 of 4")
+    few = near.assign_attrs(splits=20)
     assert verdict(few).endswith("so few splits as 20 cannot tell whether that is chance.")
 
 
@@ -73,11 +81,11 @@ def test_an_infinite_score_is_the_farthest_and_survives_the_archive():
 
 def test_splits_without_a_value_are_no_evidence():
     null, title = torch.tensor([1.0, torch.nan, 2.0, 3.0]), Title("W1", "")
-    row = judge(2.5, torch.tensor([2.5]), null, title)
+    row = judge(2.5, torch.tensor([2.5]), null, null, title)
     assert row["p"] == pytest.approx(0.5)
     assert row["inside"]
-    nothing = judge(2.5, torch.tensor([2.5]), null[1:2], title)
-    assert np.isnan(nothing["value"])
+    nothing = judge(2.5, torch.tensor([2.5]), null, null[1:2], title)
+    assert np.isnan([nothing["value"], nothing["p"]]).all()
 
 
 def test_signed_scores_are_named_with_their_z():
