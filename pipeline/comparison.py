@@ -44,7 +44,7 @@ def compare(
     """Scores ensemble a against b, with floors from solver members: a Dataset (variable, score).
 
     Dimensions are `member`, maybe `time`, and the grid's; a and b hold as many members each.
-    `reference` holds at least as many members as a and b together, none of them in a. `grid` is
+    `reference` holds at least as many members as a and b together, and none of them. `grid` is
     the box of a when its coordinates do not say it; different resolutions of one box are compared
     on the coarsest. `training` adds the memorisation ratio and the scores of proper orthogonal
     modes, which are fitted to it. Scores of pairs of members compare at most `pairs` of a side.

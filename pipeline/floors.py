@@ -23,6 +23,7 @@ than of others. Without `training` there are no modes, no scores of modes, and n
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -161,6 +162,12 @@ def examine(
     with mapping(suitable(settings.run, [*sets.values(), everyone, own]), workers) as run:
         options = {"run": run, "told": settings.told}
         summed = Summed(sets, apart, everyone, draws, settings.suite, sticks, grid, **options)
+        if twice := summed.doubled():
+            warnings.warn(
+                f"expected no member twice, got some of {' and '.join(twice)} in the pool as "
+                "well, which makes p too small; leave them out of the pool",
+                stacklevel=3,
+            )
         paired = Paired(sets, own, everyone, few, sticks, **options)
         nearest = () if examples is None else paired.nearest(examples, grid, translations)
         of_sums, of_samples = summed.scores(), summed.samples(few)

@@ -16,7 +16,7 @@ from pushforward.draws import Draws
 from pushforward.members import Members
 from pushforward.scores import SampleScore, Score
 from pushforward.solvers import Grid
-from pushforward.sums import Recipe, Sums, gather
+from pushforward.sums import Key, Recipe, Sums, gather
 from pushforward.verdicts import Drawn, Judged
 from pushforward.yardstick import Yardstick
 
@@ -70,6 +70,15 @@ class Summed:
             }
         return Sums(rows, features)
 
+    def doubled(self) -> list[str]:
+        """The sets that share members with the pool, as far as features of members can tell."""
+        apart = self.draws.others == len(self.draws.splits[0].T)
+        reference = {key: x[: self.draws.size] for key, x in self.solver.features.items()}
+        sets = {name: sums.features for name, sums in self.ensembles.items()}
+        sets |= {"the reference": reference} if apart else {}
+        known = _prints(self.pool.features)
+        return [name for name, features in sets.items() if known & _prints(features)]
+
     def scores(self) -> Iterator[Judged]:
         """Every score of sums."""
         n = self.count  # of splits, and of permutations
@@ -122,6 +131,13 @@ class Summed:
         if (name, v) in sums.features:
             return sums.features[name, v]
         return torch.cat([x for key, x in sums.features.items() if key[0] == name], 1)
+
+
+def _prints(features: Mapping[Key, Tensor]) -> set[bytes]:
+    """The members by all their features, to the bit."""
+    if not features:
+        return set()
+    return {row.tobytes() for row in torch.cat([*features.values()], 1).numpy()}
 
 
 def sample_values(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -222,3 +223,14 @@ def test_draws_that_say_nothing_are_refused(settings: dict[str, Any], message: s
     u = FIELD.sample(range(12), BOX)[:, None]
     with pytest.raises(ValueError, match=f"expected {message}"):
         measure({"a": u[:3]}, None, u[3:], BOX, ["u"], **settings)
+
+
+def test_members_that_are_given_twice_are_told() -> None:
+    sets = three()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        compare(**sets, **FEW)
+    for twice, who in (("a", "a"), ("b", "the reference")):
+        pool = xr.concat([sets["reference"], sets[twice][:2]], "member")
+        with pytest.warns(UserWarning, match=f"no member twice, got some of {who} in the pool"):
+            compare(**{**sets, "reference": pool}, **FEW)
