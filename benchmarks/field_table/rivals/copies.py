@@ -24,10 +24,9 @@ class Copies:
     fields: Tensor
     grid: Grid
     spent: Spent
-    evaluations: int = 0
 
     def sample(
-        self, count: int, seed: int = 0, evaluations: int | None = None, grid: Grid | None = None
+        self, count: int, seed: int = 0, *, evaluations: int, grid: Grid | None = None
     ) -> Tensor:
         """Members (count, channel, *grid), drawn without replacement as long as they last."""
         generator = torch.Generator().manual_seed(seed)

@@ -83,7 +83,7 @@ def fit(
 
     spent = train([net], loss, watch)
     way = partial(march, corrected=corrected)
-    return Drawing(net, Noise(channels), way, standard, grid, spent, LEVELS * INNER)
+    return Drawing(net, Noise(channels), way, standard, grid, spent)
 
 
 fit_published = partial(fit, corrected=False)

@@ -59,4 +59,4 @@ def fit(fields: Tensor, grid: Grid, network: Backbone, watch: Watch, seed: int) 
         return (net(a.sqrt() * u + (1 - a).sqrt() * noise, level / LEVELS) - noise).square().mean()
 
     spent = train([net], loss, watch)
-    return Drawing(net, Noise(channels), march, standard, grid, spent, EVALUATIONS)
+    return Drawing(net, Noise(channels), march, standard, grid, spent)

@@ -60,18 +60,17 @@ class Drawing:
     standard: Standard
     grid: Grid
     spent: Spent
-    evaluations: int = 1
 
     @torch.no_grad()
     def sample(
-        self, count: int, seed: int = 0, evaluations: int | None = None, grid: Grid | None = None
+        self, count: int, seed: int = 0, *, evaluations: int, grid: Grid | None = None
     ) -> Tensor:
         """Members (count, channel, *grid)."""
         generator = torch.Generator().manual_seed(seed)
         out = []
         for start in range(0, count, SIZE):
             noise = self.noise(min(SIZE, count - start), grid or self.grid, generator)
-            u = self.march(self.network, noise, evaluations or self.evaluations, generator)
+            u = self.march(self.network, noise, evaluations, generator)
             out.append(self.standard.back(u))
         return torch.cat(out)
 

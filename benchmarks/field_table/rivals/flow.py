@@ -77,7 +77,7 @@ def fit(
         return (net(at * u + (1 - (1 - SMALLEST) * at) * n, t) - velocity).square().mean()
 
     spent = train([net], loss, watch)
-    return Drawing(net, noise, march, standard, grid, spent, EVALUATIONS)
+    return Drawing(net, noise, march, standard, grid, spent)
 
 
 fit_ffm = partial(fit, coloured=True, transport=False)

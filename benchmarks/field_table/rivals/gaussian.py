@@ -19,10 +19,9 @@ class Gaussian:
 
     ours: Ours
     spent: Spent
-    evaluations: int = 0
 
     def sample(
-        self, count: int, seed: int = 0, evaluations: int | None = None, grid: Grid | None = None
+        self, count: int, seed: int = 0, *, evaluations: int, grid: Grid | None = None
     ) -> Tensor:
         """Members (count, channel, *grid)."""
         return self.ours.sample(count, seed, 1, grid)

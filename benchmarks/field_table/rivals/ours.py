@@ -39,13 +39,12 @@ class Ours:
     grid: Grid
     spent: Spent
     rest: Surrogate | None = None
-    evaluations: int = STEPS
 
     def sample(
-        self, count: int, seed: int = 0, evaluations: int | None = None, grid: Grid | None = None
+        self, count: int, seed: int = 0, *, evaluations: int, grid: Grid | None = None
     ) -> Tensor:
         """Members (count, channel, *grid) in as many steps as evaluations."""
-        sampler, target = Sampler(steps=evaluations or self.evaluations), grid or self.grid
+        sampler, target = Sampler(steps=evaluations), grid or self.grid
         fields = self.surrogate.sample(range(count), target, seed=seed, sampler=sampler)
         if self.rest is None:
             return fields

@@ -52,13 +52,12 @@ class Spent:
 
 
 class Rival(Protocol):
-    """A fitted method; `evaluations` of its network make a member, if not told otherwise."""
+    """A fitted method."""
 
-    evaluations: int
     spent: Spent
 
     def sample(
-        self, count: int, seed: int = 0, evaluations: int | None = None, grid: Grid | None = None
+        self, count: int, seed: int = 0, *, evaluations: int, grid: Grid | None = None
     ) -> Tensor:
         """Members (count, channel, *grid), in the data's units."""
         ...
