@@ -11,8 +11,8 @@ best eight, and once for the decision. So the training set may be of any size.
 
     memorisation     the mean distance of generated members over that of solver members that were
                      not trained on: 1 for fresh members, near 0 for copies, whatever their shift
-    closest_members  the same of the distance that 5% of members lie within: it shows some copies
-                     among members that lie too far away, which leave the mean as it should be
+    closest_members  the same with no distance counted beyond the solver members' median: it shows
+                     some copies among members that lie too far away, which make up for them above
 """
 
 from __future__ import annotations
@@ -33,7 +33,6 @@ from pushforward.yardstick import BLOCK, Yardstick, blocks
 
 COARSE = {1: 64, 2: 16, 3: 8}  # points an axis on which candidates are looked for
 CANDIDATES = 8
-CLOSEST = 0.05  # the share of members within the distance of `closest`
 HELD = 2**25  # numbers of members whose neighbours are looked for at once
 READ = 2**24  # numbers of training members read at once
 
@@ -92,20 +91,6 @@ def nearest(
             d2 = own[:, None] + _sizes(v)[None, :] - 2 * gram(fields, v)
             best = torch.minimum(best, d2.amin(1))
     return (best.clamp_min(0) / fields[0].numel()).sqrt()
-
-
-def closest(
-    weights: Float[Tensor, "draw member"], distances: Float[Tensor, " member"]
-) -> Float[Tensor, " draw"]:
-    """The distance within which 5% of the members of every draw lie, at least one.
-
-    >>> closest(torch.tensor([[1, 1, 1, 0], [0, 0, 0, 2]]), torch.tensor([3.0, 0.5, 2.0, 1.0]))
-    tensor([0.5000, 1.0000])
-    """
-    order = distances.argsort()
-    sums = weights[:, order].double().cumsum(1)
-    at = (sums >= CLOSEST * sums[:, -1:]).int().argmax(1)
-    return distances[order][at]
 
 
 class _Standard:

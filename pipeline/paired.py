@@ -62,7 +62,7 @@ class Paired:
                 yield *key, Drawn(null[key], [own[key] for own in values])
 
     def nearest(self, training: Members, grid: Grid, translations: bool) -> Iterator[Judged]:
-        """Ratios of the distances to the nearest training member: of all, of the closest."""
+        """Ratios of mean distances to the nearest training member: as they are, and clipped."""
         sets = [self.pool, self.reference, *self.ensembles.values()]
         rows = [(members, training, self.sticks, grid, translations) for members in sets]
         pool, reference, *values = self._mapped(nearest.distances, rows, "nearest neighbours")
@@ -71,8 +71,10 @@ class Paired:
             sides = [(pool[v], *self.draws.splits)]
             for name, own in zip(self.ensembles, values, strict=True):
                 sides.append((torch.cat([own[v], theirs]), *self.draws.pair(name)))
-            for name, of in (("memorisation", _means), ("closest_members", nearest.closest)):
-                null, *drawn = [of(a, x) / of(b, x) for x, a, b in sides]
+            far = float(pool[v].median())
+            for name, most in (("memorisation", None), ("closest_members", far)):
+                ratios = (_means(a, x, most) / _means(b, x, most) for x, a, b in sides)
+                null, *drawn = ratios
                 yield name, v, Drawn(null, drawn)
 
     def _mapped(self, function: Callable[..., Any], rows: list[Any], what: str) -> list[Any]:
@@ -86,9 +88,9 @@ class Paired:
         return found
 
 
-def _means(weights: Tensor, values: Tensor) -> Tensor:
-    """The mean of values over the members of every draw."""
-    return weights.double() @ values / weights.sum(1)
+def _means(weights: Tensor, values: Tensor, most: float | None) -> Tensor:
+    """The mean of values, or of at most so much of each, over the members of every draw."""
+    return weights.double() @ (values if most is None else values.clamp_max(most)) / weights.sum(1)
 
 
 def _check(draws: Draws) -> None:

@@ -48,8 +48,9 @@ def score_table(scores: xr.Dataset) -> list[str]:
         "surpass the others its limit is too near, and p alone can be believed. Unbiased scores "
         "scatter around 0 and have no ratio. The "
         "nearest-neighbour ratio is the mean distance to the nearest training member over that "
-        "of unseen solver members: 1 for fresh fields, towards 0 for copies; its limit is the "
-        "floor's 5% quantile, from below."
+        "of unseen solver members: 1 for fresh fields, towards 0 for copies; clipped, no distance "
+        "counts beyond the solver's median, so that members too far away cannot hide copies. "
+        "Their limits are the floor's 5% quantiles, from below."
     )
     if "pairs" in scores.attrs and scores.attrs["pairs"] < scores.attrs["members"]:
         notes += (

@@ -64,7 +64,7 @@ class Title:
 
 NEAREST = {
     "memorisation": Title("Nearest-neighbour ratio", "", small=True),
-    "closest_members": Title("Nearest-neighbour ratio, closest 5%", "", small=True),
+    "closest_members": Title("Nearest-neighbour ratio, clipped", "", small=True),
 }
 RESIDUAL = {"residual": Title("Residual of the solver's flow", "")}
 

@@ -31,7 +31,7 @@ def scores_of(fields: torch.Tensor, **options) -> xr.Dataset:
     """Scores of 48 members against 48 of a pool of 128, with 64 training members."""
     pool = solver(range(1000, 1128))
     settings = {"splits": 99, "bootstrap": 40, "training": solver(range(64)), **options}
-    found = measure({"mine": fields}, pool[-48:], pool, GRID, ["u"], **settings)
+    found = measure({"mine": fields}, None, pool, GRID, ["u"], **settings)
     return found.isel(ensemble=0, variable=0)
 
 
@@ -80,7 +80,7 @@ def test_p_values_of_a_wrong_law_are_not_uniform():
     for i in range(12):
         u = solver(range(200 * i, 200 * i + 100), seed=8)
         found = measure(
-            {"a": u[:20] * 1.5}, u[20:40], u[20:], GRID, ["u"], splits=39, bootstrap=2, seed=i
+            {"a": u[:20] * 1.5}, u[20:40], u[40:], GRID, ["u"], splits=39, bootstrap=2, seed=i
         )
         p.append(found.p.sel(score="w1").item())
     assert stats.kstest(p, "uniform").pvalue < 1e-6
@@ -205,7 +205,7 @@ def test_several_variables_are_scored_alone_and_jointly():
     smooth = GaussianField.squared_exponential(length=1.5, deviation=1.0, cutoff=2)
     u = torch.stack([smooth.sample(range(240), GRID, seed=seed) for seed in (1, 2)], 1)
     mixed = torch.cat([u[:60, :1], u[:60, :1]], 1)  # right margins, wrong together
-    found = measure({"a": mixed}, u[60:120], u[60:], GRID, ["u", "v"], splits=50, bootstrap=5)
+    found = measure({"a": mixed}, u[60:120], u[120:], GRID, ["u", "v"], splits=50, bootstrap=5)
     assert list(found.variable.values) == ["u", "v", "joint"]
     joint = found.sel(ensemble="a", variable="joint")
     assert bool(joint.value.sel(score="w1").isnull())
