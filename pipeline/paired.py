@@ -73,8 +73,7 @@ class Paired:
                 sides.append((torch.cat([own[v], theirs]), *self.draws.pair(name)))
             far = float(pool[v].median())
             for name, most in (("memorisation", None), ("closest_members", far)):
-                ratios = (_means(a, x, most) / _means(b, x, most) for x, a, b in sides)
-                null, *drawn = ratios
+                null, *drawn = (_means(a, x, most) / _means(b, x, most) for x, a, b in sides)
                 yield name, v, Drawn(null, drawn)
 
     def _mapped(self, function: Callable[..., Any], rows: list[Any], what: str) -> list[Any]:
