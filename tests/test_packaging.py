@@ -62,6 +62,13 @@ def test_catalogs_are_installed() -> None:
     assert {"smoke.yaml", "quickstart.yaml"} <= set(studies)
 
 
+def test_templates_of_clusters_are_installed() -> None:
+    folder = resources.files("pushforward.catalogs") / "clusters"
+    assert {"train.sbatch", "study.sbatch"} <= {entry.name for entry in folder.iterdir()}
+    data = PROJECT["tool"]["setuptools"]["package-data"]["pushforward.catalogs"]
+    assert data == ["clusters/*.sbatch"]
+
+
 @pytest.mark.parametrize(
     "package", ["pushforward", "pushforward.solvers", "pushforward.generative"]
 )
