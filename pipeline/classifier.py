@@ -17,7 +17,8 @@ and orders the members of the fold left out:
 than once stays within one fold, and the folds of either side are equal in number, so that under
 the null every fold's ordering is independent of what it is asked: the mean is 0.5 exactly.
 Features are in units of their standard deviations over the members of all draws, which no side
-decides.
+decides; a feature farther than 1000 quartile distances from the median counts as that far, so that
+a member that has blown up leaves digits to the others.
 
     Lopez-Paz, Oquab, Revisiting classifier two-sample tests (2017), arXiv:1610.06545
     Hanley, McNeil (the AUC), Radiology 143 (1982), doi:10.1148/radiology.143.1.7063747
@@ -33,6 +34,7 @@ from pushforward.features import features
 from pushforward.scores import SampleScore
 
 FOLDS = 5
+FAR = 1000.0  # quartile distances beyond which a feature is cut off
 CHUNK = 2**23  # numbers worked on at once
 
 
@@ -59,6 +61,9 @@ def held_out_auc(
     a, b = a[enough], b[enough]
     used = ((a > 0) | (b > 0)).any(0)
     x, a, b = x[used].double(), a[:, used].double(), b[:, used].double()
+    low, median, high = torch.quantile(x, x.new_tensor([0.25, 0.5, 0.75]), dim=0)
+    reach = FAR * torch.maximum(high - median, median - low)
+    x = torch.where(reach > 0, x.clamp(median - reach, median + reach), x)
     x = x - x.mean(0)
     x = x / x.std(0, correction=0).clamp_min(1e-12 * x.abs().amax(0)).clamp_min(1e-300)
     step = max(1, CHUNK // (x.numel() + FOLDS * x.shape[1] ** 2))

@@ -1,7 +1,8 @@
 """The report's part on controls: what the scores say of copies that are wrong on purpose.
 
-A row for every wrong copy, with all scores that refuse it, in words; the right one first, and the
-Gaussian surrogate, which is scored in full, last.
+A row for every wrong copy: whether it is told from the solver, by the same rule as the ensemble
+itself, and all scores that it is outside in; the right one first, and the Gaussian surrogate,
+which is scored in full, last.
 """
 
 from __future__ import annotations
@@ -24,47 +25,50 @@ def section(found: xr.Dataset | None, scores: xr.Dataset) -> list[str]:
     titles = dict(zip(map(str, scores.score.values), map(str, scores.title.values), strict=True))
     titles |= dict(zip(map(str, found.score.values), map(str, found.title.values), strict=True))
     several = found.sizes["variable"] > 1
-    total = int(found.value.isel(ensemble=0).notnull().sum())
-    lines = [(controls.RIGHT, "nothing is wrong", refused.pop(controls.RIGHT), total)]
+    lines = [(controls.RIGHT, "nothing is wrong", found, refused.pop(controls.RIGHT))]
     for name, cells in sorted(refused.items(), key=lambda item: -len(item[1])):
-        lines.append((name, controls.WRONG.get(name, ""), cells, total))
+        lines.append((name, controls.WRONG.get(name, ""), found, cells))
     if "gaussian" in scores.ensemble.values:
         cells = controls.refusals(scores.sel(ensemble=["gaussian"]))["gaussian"]
-        lines.append((*GAUSSIAN, cells, summary.count(scores, "gaussian")))
+        lines.append((*GAUSSIAN, scores, cells))
     rows = [
         [
             f"{escape(name[0].upper() + name[1:])}<small>{escape(words)}</small>",
-            f'<td class="word">{_count(len(cells), of)}</td>',
+            f'<td class="word">{_word(of, name)}</td>',
+            f'<td class="word">{len(cells)} of {_total(of)}</td>',
             escape(_listed(cells, titles, several)),
         ]
-        for name, words, cells, of in lines
+        for name, words, of, cells in lines
     ]
     return [
-        page.paragraph(_summary(refused, lines[0][2], total)),
-        page.table(["Copy", "Outside", "In which scores"], rows, "controls"),
+        page.paragraph(_summary(found, list(refused))),
+        page.table(["Copy", "From the solver", "Outside", "In which scores"], rows, "controls"),
         page.paragraph(_note(found, refused, titles), "note"),
     ]
 
 
-def _count(number: int, total: int) -> str:
-    text = f"{number} of {total}"
-    return f"<b>{text}</b>" if number else text
+def _word(scores: xr.Dataset, name: str) -> str:
+    own = "gaussian" if name == GAUSSIAN[0] else name
+    word = summary.state(scores, own)
+    return f"<b>{word}</b>" if word == "told" else word
 
 
-def _summary(
-    refused: dict[str, list[tuple[str, str]]], right: list[tuple[str, str]], total: int
-) -> str:
+def _total(scores: xr.Dataset) -> int:
+    return int(scores.value.isel(ensemble=0).notnull().sum())
+
+
+def _summary(found: xr.Dataset, wrong: list[str]) -> str:
     """What the controls say together."""
-    counts = [len(cells) for cells in refused.values()]
-    passed = [name for name, cells in refused.items() if not cells]
-    if passed:
-        head = f"Not refused by any score on these data: {', '.join(passed)}"
-    else:
-        head = (
-            f"Each of the {len(refused)} copies that are wrong on purpose is refused, by "
-            f"{min(counts)} to {max(counts)} of {total} scores"
-        )
-    return f"{head}. Another set of solver members is outside in {len(right)}."
+    states = {name: summary.state(found, name) for name in (*wrong, controls.RIGHT)}
+    missed = [f"{name} ({states[name]})" for name in wrong if states[name] != "told"]
+    if summary.too_few(found):
+        return f"So few splits as {found.attrs['splits']} cannot tell any copy from the solver."
+    head = (
+        f"Not told from the solver on these data: {', '.join(missed)}"
+        if missed
+        else f"Each of the {len(wrong)} copies that are wrong on purpose is told from the solver"
+    )
+    return f"{head}. Another set of solver members is {states[controls.RIGHT]}."
 
 
 def _listed(cells: list[tuple[str, str]], titles: dict[str, str], several: bool) -> str:

@@ -6,8 +6,8 @@ same sizes, drawn `splits` times from the pool of held-out solver members (`push
 says what follows from it). Both sides hold the same number of members: every distance falls with
 it. Whether the difference is more than chance is asked of permutations: as many pairs of sets,
 drawn from the ensemble, the reference and the rest of the pool together. The larger the pool, the
-rarer the defects that they see: what k members alone have is by chance in the ensemble with
-probability 5^-k where the solver's members are four times as many, as evaluations demand.
+rarer the defects that they see: what k of n members alone have stands on one side in 2 (n / N)^k
+of them, N all members, which is below 1% from k = 4 where the pool is four times as large as n.
 
 Members are read in blocks (`pushforward.sums`); what is drawn are weights (`pushforward.draws`),
 so hundreds of splits are one matrix product. Scores of pairs, the nearest-neighbour ratio and
@@ -164,8 +164,8 @@ def examine(
         summed = Summed(sets, apart, everyone, draws, settings.suite, sticks, grid, **options)
         if twice := summed.doubled():
             warnings.warn(
-                f"expected no member twice, got some of {' and '.join(twice)} in the pool as "
-                "well, which makes p too small; leave them out of the pool",
+                f"expected no member twice, got some among {', and '.join(twice)}, which makes "
+                "floors and p too small; give each of them once",
                 stacklevel=3,
             )
         paired = Paired(sets, own, everyone, few, sticks, **options)

@@ -8,12 +8,15 @@ their deviations, towards the bad side, S permutations s and scores i,
     p_family of a score  (1 + #{s : max_i z_i(s) >= z}) / (1 + S): single-step max-T, the chance
                          that the farthest of all scores is as far; below q for any score with
                          probability at most q where nothing is wrong
-    chance_most          the 97.5% quantile over s of #{i : p_i(s) <= 5%}
+    chance_most          the 1 - LEVEL quantile over s of #{i : p_i(s) <= 5%}
 
-An ensemble differs when a p_family is at most 2.5% or when more than chance_most scores have
-p <= 5%: together 5%. Holm's procedure, or Benjamini and Hochberg's, on the p-values of single
-scores cannot do it: the smallest that 200 permutations can give is 1 / 201, and a score in 27 that
-no permutation ever reaches, as of a copied training set, would need 1 / 540.
+Distances to training members are a family of their own: copies move no other score, and two scores
+among many would never be heard. An ensemble differs when a p_family of either family is at most
+LEVEL or when more than chance_most scores have p <= 5%: three questions of LEVEL, together 5%.
+Scores that see fewer members than the others have permutations of their own, which stand beside
+the others' as if they were independent. Holm's procedure, or Benjamini and Hochberg's, on the
+p-values of single scores cannot do it: the smallest that 200 permutations can give is 1 / 201, and
+a score in 27 that no permutation ever reaches would need 1 / 540.
 
     Westfall, Young, Resampling-Based Multiple Testing (1993), section 2.3, ISBN 978-0471557616
     Ge, Dudoit, Speed, Test 12 (2003), doi:10.1007/BF02595811
@@ -27,7 +30,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-LEVEL = 0.025  # of either of the two questions
+LEVEL = 0.05 / 3  # of either of the three questions
 ALONE = 0.05  # of a single score
 
 
@@ -40,8 +43,11 @@ def distance(value: Tensor, null: Tensor, small: bool) -> Float[Tensor, ...]:
     >>> distance(torch.tensor([0.0, 0.5]), torch.zeros(3), small=False)
     tensor([0., inf])
     """
-    sign = -1.0 if small else 1.0
-    gap, spread = sign * (value - null.mean()), null.std() if len(null) > 1 else null.sum() * 0
+    sign, finite = -1.0 if small else 1.0, null[null.isfinite()]
+    if not len(finite):  # what is infinite as well is as far
+        return torch.where(value.isnan(), torch.nan, torch.zeros_like(value))
+    gap = sign * (value - finite.mean())
+    spread = finite.std() if len(finite) > 1 else finite.sum() * 0
     if float(spread) > 0:
         return gap / spread
     return torch.where(gap > 0, torch.inf, torch.zeros_like(gap))
@@ -66,7 +72,7 @@ def family_p(
 
 
 def most_by_chance(nulls: Float[Tensor, "score split"], small: Sequence[bool]) -> int:
-    """chance_most: more scores than this have p <= 5% in at most 2.5% of a null's draws.
+    """chance_most: more scores than this have p <= 5% in at most LEVEL of a null's draws.
 
     >>> twice = torch.rand(1, 200).expand(4, -1)       # scores that are always far together
     >>> most_by_chance(twice, [False] * 4)

@@ -11,8 +11,9 @@ best eight, and once for the decision. So the training set may be of any size.
 
     memorisation     the mean distance of generated members over that of solver members that were
                      not trained on: 1 for fresh members, near 0 for copies, whatever their shift
-    closest_members  the same with no distance counted beyond the solver members' median: it shows
-                     some copies among members that lie too far away, which make up for them above
+    closest_members  the same of geometric means, no distance counted beyond the median of the
+                     solver's members: a copy among members that lie too far away, which make up
+                     for it above, is orders of magnitude here
 """
 
 from __future__ import annotations

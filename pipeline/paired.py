@@ -22,6 +22,8 @@ from pushforward.sums import progress
 from pushforward.verdicts import Drawn, Judged
 from pushforward.yardstick import Yardstick
 
+TINY = 1e-6  # of the median distance: what counts as a copy to the bit
+
 
 class Paired:
     """The first members of every set, and the scores of their pairs.
@@ -62,7 +64,7 @@ class Paired:
                 yield *key, Drawn(null[key], [own[key] for own in values])
 
     def nearest(self, training: Members, grid: Grid, translations: bool) -> Iterator[Judged]:
-        """Ratios of mean distances to the nearest training member: as they are, and clipped."""
+        """Ratios of mean distances to the nearest training member: arithmetic, geometric."""
         sets = [self.pool, self.reference, *self.ensembles.values()]
         rows = [(members, training, self.sticks, grid, translations) for members in sets]
         pool, reference, *values = self._mapped(nearest.distances, rows, "nearest neighbours")
@@ -71,10 +73,12 @@ class Paired:
             sides = [(pool[v], *self.draws.splits)]
             for name, own in zip(self.ensembles, values, strict=True):
                 sides.append((torch.cat([own[v], theirs]), *self.draws.pair(name)))
-            far = float(pool[v].median())
-            for name, most in (("memorisation", None), ("closest_members", far)):
-                null, *drawn = (_means(a, x, most) / _means(b, x, most) for x, a, b in sides)
-                yield name, v, Drawn(null, drawn)
+            null, *drawn = (_means(a, x) / _means(b, x) for x, a, b in sides)
+            yield "memorisation", v, Drawn(null, drawn)
+            far = float(pool[v].median().clamp_min(1e-300))
+            sides = [(x.clamp(TINY * far, far).log(), a, b) for x, a, b in sides]
+            null, *drawn = (torch.exp(_means(a, x) - _means(b, x)) for x, a, b in sides)
+            yield "closest_members", v, Drawn(null, drawn)
 
     def _mapped(self, function: Callable[..., Any], rows: list[Any], what: str) -> list[Any]:
         """The function of every row, through the map, with progress in members."""
@@ -87,9 +91,9 @@ class Paired:
         return found
 
 
-def _means(weights: Tensor, values: Tensor, most: float | None) -> Tensor:
-    """The mean of values, or of at most so much of each, over the members of every draw."""
-    return weights.double() @ (values if most is None else values.clamp_max(most)) / weights.sum(1)
+def _means(weights: Tensor, values: Tensor) -> Tensor:
+    """The mean of values over the members of every draw."""
+    return weights.double() @ values / weights.sum(1)
 
 
 def _check(draws: Draws) -> None:

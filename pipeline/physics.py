@@ -99,9 +99,10 @@ def amount_distance(
     3.0
     """
     x, w = amounts.double(), b.double() / b.sum(1, keepdim=True)
-    x = x - x.mean(0)
-    deviation = (w @ x.square() - (w @ x).square()).clamp_min(1e-300).sqrt()
-    return (wasserstein(x, a, b) / deviation).mean(1)
+    mean = w @ x
+    # of differences, or one huge member of a would leave nothing of the digits of b's variance
+    variance = torch.stack([p @ (x - m).square() for p, m in zip(w, mean, strict=True)])
+    return (wasserstein(x, a, b) / variance.clamp_min(1e-300).sqrt()).mean(1)
 
 
 def flows(problem: Problem) -> bool:

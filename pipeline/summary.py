@@ -3,14 +3,15 @@
 All sentences are computed from the table of scores. Of many scores some are outside by chance, so
 an ensemble is said to differ when more scores have p <= 5% than members shuffled between it and
 the solver have, or when one is farther than the farthest of all scores is there
-(`pushforward.multiplicity`).
+(`pushforward.multiplicity`). It cannot be told when neither these shuffles nor splits of the
+solver's members say so; where only the splits do, it is undecided.
 How good one trained surrogate is says little of the method: that takes several trainings.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Literal
 
 import xarray as xr
 
@@ -43,7 +44,8 @@ def verdict(scores: xr.Dataset, ensemble: str = "trained") -> str:
             f"{name} cannot be told from the solver by any of the {total} scores: each lies "
             "inside what two independent sets of solver members differ by."
         )
-    found = found or told(scores.assign(inside=scores.p > ALONE), ensemble)
+    if not found:  # no score is outside its floor, but too many have a small p
+        found = told(scores.assign(inside=scores.p > ALONE), ensemble)
     many = scores.sizes["variable"] > 1
     listed = [_called(row, many) for row in found[:NAMED]]
     if len(found) > NAMED:
@@ -51,12 +53,19 @@ def verdict(scores: xr.Dataset, ensemble: str = "trained") -> str:
     named = " and ".join(filter(None, [", ".join(listed[:-1]), listed[-1]]))
     if differs(scores, ensemble):
         return f"{name} differs from the solver in {len(found)} of {total} scores: {named}."
-    if "chance_most" in scores and (1 + scores.attrs.get("splits", math.inf)) * LEVEL < 1:
+    if too_few(scores):
         return (
             f"{name} is outside in {len(found)} of {total} scores ({named}); so few splits as "
             f"{scores.attrs['splits']} cannot tell whether that is chance."
         )
     lie = "lies" if len(found) == 1 else "lie"
+    if state(scores, ensemble) == "undecided":
+        return (
+            f"Whether the {name[4:]} differs from the solver is undecided: {len(found)} of "
+            f"{total} scores {lie} outside ({named}), which is more or farther than in the "
+            "solver's own sets; but shuffling members between it and the solver does not refuse "
+            "chance, as when only a few members carry it."
+        )
     return (
         f"{name} cannot be told from the solver: {len(found)} of {total} scores {lie} outside "
         f"({named}), no more and no farther than chance takes members of one law."
@@ -72,6 +81,27 @@ def differs(scores: xr.Dataset, ensemble: str = "trained") -> bool:
     return many or one.p_family.min().item() <= LEVEL
 
 
+def state(scores: xr.Dataset, ensemble: str) -> Literal["told", "undecided", "not told"]:
+    """The verdict on an ensemble in a word or two: is it told from the solver?
+
+    >>> columns = {"value": 1.0, "p": 0.01, "p_family": 0.01, "inside": False}
+    >>> row = xr.Dataset({k: (("ensemble", "score"), [[v]]) for k, v in columns.items()}
+    ...     | {"chance_most": ("ensemble", [1])}, {"ensemble": ["mine"]})
+    >>> state(row, "mine"), state(row.assign(p_family=0.5 * xr.ones_like(row.p)), "mine")
+    ('told', 'not told')
+    """
+    if differs(scores, ensemble):
+        return "told"
+    beyond = "beyond_floor" in scores and bool(scores.beyond_floor.sel(ensemble=ensemble))
+    return "undecided" if beyond or too_few(scores) else "not told"
+
+
+def too_few(scores: xr.Dataset) -> bool:
+    """Whether no p can be small enough for so few permutations."""
+    splits = scores.attrs.get("splits", math.inf)
+    return "chance_most" in scores and (1 + splits) * LEVEL < 1
+
+
 def chance(scores: xr.Dataset) -> str:
     """How many of so many scores are outside by chance, and how many are in this table, in words.
 
@@ -79,18 +109,17 @@ def chance(scores: xr.Dataset) -> str:
     ...     {"p": (("ensemble", "score"), [[0.02] + [0.5] * 19]), "chance_most": ("ensemble", [4])},
     ...     {"ensemble": ["trained"]}, {"splits": 200}).assign(value=lambda x: x.p)
     >>> print(chance(row))
-    Two sets of solver members are outside each other in 1.0 of 20 scores on average. Here p is at most 5% in 1 of 20; 97.5% of 200 permutations have that in at most 4.
+    Two sets of solver members have p <= 5% in 1.0 of 20 scores on average, and in at most 4 in 98.3% of 200 permutations; here it is 1.
     """  # noqa: E501
     total = count(scores, "trained")
     mean = f"{ALONE * total:.1f}"
-    text = f"Two sets of solver members are outside each other in {mean} of {total} scores"
+    text = f"Two sets of solver members have p <= 5% in {mean} of {total} scores on average"
     if "chance_most" not in scores:
-        return f"{text} on average."
+        return f"{text}."
     one = scores.sel(ensemble="trained")
     return (
-        f"{text} on average. Here p is at most 5% in {int((one.p <= ALONE).sum())} of {total}; "
-        f"97.5% of {scores.attrs['splits']} permutations have that in at most "
-        f"{one.chance_most.item()}."
+        f"{text}, and in at most {one.chance_most.item()} in {1 - LEVEL:.1%} of "
+        f"{scores.attrs['splits']} permutations; here it is {int((one.p <= ALONE).sum())}."
     )
 
 
@@ -100,14 +129,14 @@ def farther(scores: xr.Dataset, ensemble: str = "trained") -> str:
     >>> row = xr.Dataset({"p_family": (("ensemble", "score"), [[0.005, 1.0]])},
     ...     {"ensemble": ["trained"]})
     >>> print(farther(row))
-    It is far outside in 1: farther than the farthest of all scores in 97.5% of permutations.
+    It is far outside in 1: farther than the farthest of all scores in 98.3% of permutations.
     """
     if "p_family" not in scores:
         return ""
     number = int((scores.p_family.sel(ensemble=ensemble) <= LEVEL).sum())
     return (
         f"It is far outside in {number or 'none'}: farther than the farthest of all scores in "
-        "97.5% of permutations."
+        f"{1 - LEVEL:.1%} of permutations."
     )
 
 
@@ -180,14 +209,14 @@ def _near(row: dict[str, Any]) -> float:
 def _called(row: dict[str, Any], many: bool) -> str:
     """A score in a sentence: its name, of what, and how far from its floor."""
     words = row["title"].split(" (")[0].split(" ")
-    name = " ".join(word if word.strip(",") in SMALL else word.lower() for word in words)
+    name = " ".join(word if word.strip(",²") in SMALL else word.lower() for word in words)
     of = f" of {row['variable']}" if many else ""
     if math.inf in (row["ratio"], row["z"]):
         return f"{name}{of} (infinite)"
     if math.isfinite(row["ratio"]) and row["ratio"] > 1:
-        return f"{name}{of} ({row['ratio']:.1f} times the floor)"
-    return (
-        f"{name}{of} (z = {row['z']:.0f})".replace("-", "−")
-        if math.isfinite(row["z"])
-        else (name + of)
-    )
+        times = f"{row['ratio']:.1f}" if row["ratio"] < 1e4 else f"{row['ratio']:.0e}"
+        return f"{name}{of} ({times} times the floor)"
+    if not math.isfinite(row["z"]):
+        return name + of
+    sign = "−" if row["z"] < 0 else ""
+    return f"{name}{of} (z = {sign}{abs(row['z']):.0f})"

@@ -71,13 +71,16 @@ class Summed:
         return Sums(rows, features)
 
     def doubled(self) -> list[str]:
-        """The sets that share members with the pool, as far as features of members can tell."""
-        apart = self.draws.others == len(self.draws.splits[0].T)
-        reference = {key: x[: self.draws.size] for key, x in self.solver.features.items()}
-        sets = {name: sums.features for name, sums in self.ensembles.items()}
-        sets |= {"the reference": reference} if apart else {}
-        known = _prints(self.pool.features)
-        return [name for name, features in sets.items() if known & _prints(features)]
+        """Where a member stands twice, as far as features to the bit can tell.
+
+        The solver's members are the reference and the pool; an ensemble may repeat its own.
+        """
+        solver = _prints(self.solver.features)
+        found = ["the solver's members"] if len({*solver}) < len(solver) else []
+        sets = {name: _prints(sums.features) for name, sums in self.ensembles.items()}
+        return found + [
+            f"{name} and the solver's" for name, own in sets.items() if {*own} & {*solver}
+        ]
 
     def scores(self) -> Iterator[Judged]:
         """Every score of sums."""
@@ -133,11 +136,11 @@ class Summed:
         return torch.cat([x for key, x in sums.features.items() if key[0] == name], 1)
 
 
-def _prints(features: Mapping[Key, Tensor]) -> set[bytes]:
+def _prints(features: Mapping[Key, Tensor]) -> list[bytes]:
     """The members by all their features, to the bit."""
     if not features:
-        return set()
-    return {row.tobytes() for row in torch.cat([*features.values()], 1).numpy()}
+        return []
+    return [row.tobytes() for row in torch.cat([*features.values()], 1).numpy()]
 
 
 def sample_values(

@@ -10,12 +10,17 @@ p               (1 + permutations at least as bad) / (1 + permutations): two set
                 drawn from the ensemble, the reference and the rest of the pool together
 p_family        the same for the farthest of all scores: see `pushforward.multiplicity`, as
                 chance_most (ensemble,), how many scores have p <= 5% by chance
+beyond_floor    (ensemble,): whether scores are outside their floors in greater number, or one is
+                farther, than scores between sets of the solver's members are
 standard_error  over bootstrap resamples of the members of both sides, never of pixels; for
                 unbiased estimates near 0 too large, by at most sqrt(3)
 
-A permutation asks for nothing but that all members be of one law, then its p is exact whatever
-that law is. A split knows only the extremes that the solver's members hold: where scores hang on
-few rare members its limits are too near, and `inside` is a description, not a test.
+A permutation asks for nothing but that all members be of one law, then its p is right whatever
+that law is (to units, bandwidths and modes, which are fitted on solver members). What k members
+alone have stands on one side in about 2 (n / N)^k of permutations, n of a side and N all members:
+so few that this is more than 1% permutations cannot refuse. A split knows only the extremes that
+the solver's members hold: where scores hang on few rare members its limits are too near, and
+`inside` and `beyond_floor` are a description, not a test.
 
 Efron, Tibshirani, An Introduction to the Bootstrap (1993), doi:10.1201/9780429246593
 Phipson, Smyth (permutations, the +1 in p), doi:10.2202/1544-6115.1585
@@ -34,7 +39,7 @@ import xarray as xr
 from torch import Tensor
 
 from pushforward.distances import PAIR_SCORES
-from pushforward.multiplicity import family_p, most_by_chance
+from pushforward.multiplicity import LEVEL, family_p, most_by_chance
 from pushforward.scores import SampleScore, Score
 from pushforward.suite import SUITE
 
@@ -64,7 +69,7 @@ class Title:
 
 NEAREST = {
     "memorisation": Title("Nearest-neighbour ratio", "", small=True),
-    "closest_members": Title("Nearest-neighbour ratio, clipped", "", small=True),
+    "closest_members": Title("Nearest-neighbour ratio, geometric", "", small=True),
 }
 RESIDUAL = {"residual": Title("Residual of the solver's flow", "")}
 
@@ -161,18 +166,22 @@ def table(
             row = verdict(value.item(), resamples, permuted, drawn.null, words[name])
             for column, number in row.items():
                 columns[column][e, v, s] = number
-    most = np.zeros(len(ensembles), dtype=int)
-    small = [words[name].small for _, name in known]
+    most, beyond = np.zeros(len(ensembles), dtype=int), np.zeros(len(ensembles), dtype=bool)
     for e in range(len(ensembles) if known else 0):
+        small = [words[name].small for _, name in known]
         own, _, permuted = zip(*(drawn.of(e) for drawn in known.values()), strict=True)
         values, shuffled = torch.stack(own), torch.stack(permuted)
+        splits = torch.stack([drawn.null.double() for drawn in known.values()])
         most[e] = most_by_chance(shuffled, small)
-        for (v, s), p in zip(at, family_p(values, shuffled, small).tolist(), strict=True):
+        for (v, s), p in zip(at, _by_family(values, shuffled, list(known), small), strict=True):
             columns["p_family"][e, v, s] = p
+        outside = sum(not columns["inside"][e, v, s] for v, s in at)
+        farthest = min(_by_family(values, splits, list(known), small), default=1.0)
+        beyond[e] = outside > most_by_chance(splits, small) or farthest <= LEVEL
     dims = ("ensemble", "variable", "score")
     data: dict[str, Any] = {name: (dims, values) for name, values in columns.items()}
     return xr.Dataset(
-        data | {"chance_most": ("ensemble", most)},
+        data | {"chance_most": ("ensemble", most), "beyond_floor": ("ensemble", beyond)},
         coords={
             "ensemble": list(ensembles),
             "variable": list(found),
@@ -182,3 +191,15 @@ def table(
         },
         attrs=dict(attributes),
     )
+
+
+def _by_family(
+    values: Tensor, nulls: Tensor, known: Sequence[tuple[str, str]], small: Sequence[bool]
+) -> list[float]:
+    """p_family of every known (variable, score), in the family of memory or that of all others."""
+    p = torch.full_like(values, torch.nan)
+    for of_memory in (True, False):
+        family = [i for i, (_, name) in enumerate(known) if (name in NEAREST) == of_memory]
+        if family:
+            p[family] = family_p(values[family], nulls[family], [small[i] for i in family])
+    return p.tolist()

@@ -230,7 +230,12 @@ def test_members_that_are_given_twice_are_told() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         compare(**sets, **FEW)
-    for twice, who in (("a", "a"), ("b", "the reference")):
-        pool = xr.concat([sets["reference"], sets[twice][:2]], "member")
-        with pytest.warns(UserWarning, match=f"no member twice, got some of {who} in the pool"):
-            compare(**{**sets, "reference": pool}, **FEW)
+    pool = sets["reference"]
+    for wrong, who in (
+        ({"reference": xr.concat([pool, sets["a"][:2]], "member")}, "a and the solver's"),
+        ({"reference": xr.concat([pool, sets["b"][:2]], "member")}, "the solver's members"),
+        ({"reference": xr.concat([pool, pool[:2]], "member")}, "the solver's members"),
+        ({"b": sets["a"]}, "a and the solver's"),
+    ):
+        with pytest.warns(UserWarning, match=f"no member twice, got some among {who}, which"):
+            compare(**{**sets, **wrong}, **FEW)

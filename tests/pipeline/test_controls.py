@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import xarray as xr
 
+from pushforward.summary import state
 from pushforward.verdicts import titles
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -78,6 +79,14 @@ def test_a_wrong_ensemble_is_refused_by_the_scores_that_are_named(
 ):
     assert table.CAUGHT[control]
     assert table.missed(found)[control] == []
+
+
+def test_every_control_is_told_from_the_solver_and_the_right_set_is_not(
+    found: xr.Dataset, tracer: xr.Dataset
+):
+    for scores, wrong in ((found, CONTROLS), (tracer, TOGETHER)):
+        assert {name: state(scores, name) for name in wrong} == dict.fromkeys(wrong, "told")
+        assert state(scores, "another set") == "not told"
 
 
 def test_every_control_is_asked_for(table: Any, found: xr.Dataset, tracer: xr.Dataset):

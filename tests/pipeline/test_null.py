@@ -77,7 +77,7 @@ def most(count: int, scores: int, share: float = 0.05) -> int:
 @pytest.mark.parametrize("sigma", [0.0, 0.7])
 def test_scores_refuse_one_comparison_in_twenty_and_the_bound_would_see_three(sigma: float):
     count = 300
-    one = partial(compared, sigma=sigma, size=16, sets=4, splits=39, names=CHEAP)
+    one = partial(compared, sigma=sigma, size=16, sets=4, splits=59, names=CHEAP)
     found = [one(i) for i in range(count)]
     total = refused(found)
     assert set(CHEAP) | {"mmd", "riesz_mmd", "energy_distance", "memorisation"} < set(total)

@@ -211,13 +211,16 @@ def test_the_controls_of_an_evaluation_are_refused_where_they_must_be(made):
     assert {*map(str, found.score.values)} == {*map(str, scores.score.values)}
 
 
-def test_a_control_that_nothing_refuses_is_told_of(copied):
+def test_a_control_that_is_not_told_from_the_solver_is_told_of(copied):
     evaluation, archive = copied
     found = restore(archive.read_json(evaluation, FILE))
-    found["inside"] = xr.ones_like(found.inside)
+    found["p"], found["p_family"] = xr.ones_like(found.p), xr.ones_like(found.p)
+    found["beyond_floor"] = xr.zeros_like(found.beyond_floor)
+    found.attrs["splits"] = 100
     archive.write_json(evaluation, FILE, plain(found))
     text = report(evaluation, archive).read_text()
-    assert f"Not refused by any score on these data: {', '.join(WRONG)}" in text
+    copies = ", ".join(f"{name} (not told)" for name in WRONG)
+    assert f"Not told from the solver on these data: {copies}." in text
     (archive.folder(evaluation) / FILE).unlink()
     assert "There are no controls" in report(evaluation, archive).read_text()
 

@@ -12,7 +12,7 @@ import xarray as xr
 from pushforward.evaluation import plain, restore
 from pushforward.multiplicity import LEVEL, family_p, most_by_chance
 from pushforward.score_families import FAMILIES, OTHERS, grouped
-from pushforward.summary import behind, chance, verdict
+from pushforward.summary import behind, chance, state, verdict
 from pushforward.verdicts import Title, titles
 from pushforward.verdicts import verdict as judge
 
@@ -54,7 +54,7 @@ def test_the_verdict_allows_for_what_chance_puts_outside():
         "(score a (1.2 times the floor)), no more and no farther than chance takes members of one "
         "law."
     )
-    assert chance(near).endswith("5% in 1 of 4; 97.5% of 200 permutations have that in at most 2.")
+    assert chance(near).endswith("in at most 2 in 98.3% of 200 permutations; here it is 1.")
     far = near.copy()
     far["p_family"] = near.p_family.copy(data=[[[1 / 201, 1, 1, 1]]])
     assert verdict(far).startswith("The trained ensemble differs from the solver in 1 of 4")
@@ -65,6 +65,11 @@ def test_the_verdict_allows_for_what_chance_puts_outside():
     assert verdict(many).startswith("The trained ensemble differs from the solver in 3 of 4")
     many["inside"] = near.inside.copy(data=[[[True, True, True, True]]])  # or too far
     assert verdict(many).startswith("The trained ensemble differs from the solver in 3 of 4")
+    beyond = near.assign(beyond_floor=("ensemble", [True]))
+    assert verdict(beyond).startswith(
+        "Whether the trained ensemble differs from the solver is und"
+    )
+    assert (state(near, "trained"), state(beyond, "trained")) == ("not told", "undecided")
     few = near.assign_attrs(splits=20)
     assert verdict(few).endswith("so few splits as 20 cannot tell whether that is chance.")
 
@@ -99,7 +104,7 @@ def test_one_training_is_no_claim_and_three_are():
     assert behind(3, 0.5).startswith("3 trainings that differ in their seed")
     assert "50% of the scores are inside for all of them" in behind(3, 0.5)
     row = table(value=[1.0] * 8, inside=[True] * 8)
-    assert chance(row).endswith("in 0.4 of 8 scores on average.")
+    assert chance(row).endswith("p <= 5% in 0.4 of 8 scores on average.")
 
 
 def test_of_the_null_at_most_one_in_forty_is_farther_than_the_farthest():
