@@ -43,7 +43,7 @@ def score_table(scores: xr.Dataset) -> list[str]:
         f"{1 - LEVEL:.1%} of permutations (single-step max-T of Westfall and Young, which allows "
         "for the number of scores and for what they share). p is the share of permutations at "
         "least as far apart: two sets drawn from the ensemble and all solver members together. ± "
-        "is one bootstrap standard error, z the distance from the floor's mean in standard deviations. "
+        "is one bootstrap standard error, z the distance from the floor's mean in its deviations. "
         "A floor knows only the extremes that the solver's members hold: where a few members far "
         "surpass the others its limit is too near, and p alone can be believed; what so few "
         "members have that shuffling often puts them on one side, p cannot refuse. Unbiased "

@@ -201,5 +201,6 @@ def _by_family(
     for of_memory in (True, False):
         family = [i for i, (_, name) in enumerate(known) if (name in NEAREST) == of_memory]
         if family:
-            p[family] = family_p(values[family], nulls[family], [small[i] for i in family])
+            own = family_p(values[family], nulls[family], [small[i] for i in family])
+            p[family] = own.to(p)
     return p.tolist()
