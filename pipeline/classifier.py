@@ -61,15 +61,22 @@ def held_out_auc(
     a, b = a[enough], b[enough]
     used = ((a > 0) | (b > 0)).any(0)
     x, a, b = x[used].double(), a[:, used].double(), b[:, used].double()
-    low, median, high = torch.quantile(x, x.new_tensor([0.25, 0.5, 0.75]), dim=0)
-    reach = FAR * torch.maximum(high - median, median - low)
-    x = torch.where(reach > 0, x.clamp(median - reach, median + reach), x)
+    x = _within_reach(x)
     x = x - x.mean(0)
     x = x / x.std(0, correction=0).clamp_min(1e-12 * x.abs().amax(0)).clamp_min(1e-300)
     step = max(1, CHUNK // (x.numel() + FOLDS * x.shape[1] ** 2))
     parts = [_auc(x, a[i : i + step], b[i : i + step], ridge) for i in range(0, len(a), step)]
     auc[enough] = torch.cat(parts)
     return auc
+
+
+def _within_reach(x: Tensor) -> Tensor:
+    """Features cut off at `FAR`; what is not finite lies at the end of what is."""
+    known = torch.where(x.isfinite(), x, torch.nan)
+    low, median, high = torch.nanquantile(known, x.new_tensor([0.25, 0.5, 0.75]), dim=0)
+    reach = FAR * torch.maximum(high - median, median - low)
+    cut = torch.where(reach > 0, x.clamp(median - reach, median + reach), x)
+    return torch.where(x.isnan() | cut.isinf(), median + reach, cut).nan_to_num()
 
 
 def _auc(x: Tensor, a: Tensor, b: Tensor, ridge: float | None) -> Tensor:

@@ -10,8 +10,8 @@ their deviations, towards the bad side, S permutations s and scores i,
                          probability at most q where nothing is wrong
     chance_most          the 1 - LEVEL quantile over s of #{i : p_i(s) <= 5%}
 
-Distances to training members are a family of their own: copies move no other score, and two scores
-among many would never be heard. An ensemble differs when a p_family of either family is at most
+`closest_members` is a family of its own: some copies of training members move no other score, and
+one among many would not be heard. An ensemble differs when a p_family of either family is at most
 LEVEL or when more than chance_most scores have p <= 5%: three questions of LEVEL, together 5%.
 Scores that see fewer members than the others have permutations of their own, which stand beside
 the others' as if they were independent. Holm's procedure, or Benjamini and Hochberg's, on the

@@ -71,6 +71,7 @@ NEAREST = {
     "memorisation": Title("Nearest-neighbour ratio", "", small=True),
     "closest_members": Title("Nearest-neighbour ratio, geometric", "", small=True),
 }
+MEMORY = "closest_members"  # a family of its own
 RESIDUAL = {"residual": Title("Residual of the solver's flow", "")}
 
 
@@ -199,7 +200,7 @@ def _by_family(
     """p_family of every known (variable, score), in the family of memory or that of all others."""
     p = torch.full_like(values, torch.nan)
     for of_memory in (True, False):
-        family = [i for i, (_, name) in enumerate(known) if (name in NEAREST) == of_memory]
+        family = [i for i, (_, name) in enumerate(known) if (name == MEMORY) == of_memory]
         if family:
             own = family_p(values[family], nulls[family], [small[i] for i in family])
             p[family] = own.to(p)

@@ -161,5 +161,5 @@ def test_the_page_says_it_all(table: Any, found: xr.Dataset, tracer: xr.Dataset)
     for name in (*map(str, found.score.values), *map(str, tracer.score.values), *table.asked()):
         assert f"| `{name}`" in page
     for control in (*CONTROLS, *TOGETHER):
-        assert f"\n| {control} | `" in page
+        assert f"\n| {control} | told | `" in page
     assert "missed" in page

@@ -121,13 +121,15 @@ def test_some_copies_among_members_that_are_too_far_away_are_refused():
     assert "memorisation" not in outside(found)  # which is a mean
     assert "closest_members" in outside(found)
     assert found.p.sel(score="closest_members") == 1 / 100
-    one = scores_of(torch.cat([solver(range(3)), solver(range(2003, 2048))]))
-    assert one.p_family.sel(score="closest_members") <= LEVEL  # a family of its own
+    few = scores_of(torch.cat([solver(range(5)), solver(range(2005, 2048))]))
+    assert few.p_family.sel(score="closest_members") <= LEVEL  # a family of its own
+    one = scores_of(torch.cat([solver(range(1)), solver(range(2001, 2048))]))
+    assert bool(one.beyond_floor)
 
 
 def test_a_member_that_has_blown_up_is_refused_or_undecided_but_no_crash():
     u = solver(range(2000, 2048))
-    for factor, count in ((10.0, 1), (1e3, 3), (1e20, 3), (1e30, 48)):
+    for factor, count in ((10.0, 1), (1e3, 6), (1e20, 6), (1e30, 48)):
         bad = torch.cat([factor * u[:count], u[count:]])
         found = scores_of(bad.double()).expand_dims(["ensemble", "variable"])
         assert state(found, "mine") == ("undecided" if count == 1 else "told"), factor
