@@ -32,19 +32,17 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 
-def along(h: Tensor, matrix: Tensor, axis: int, base: Tensor | None = None) -> Tensor:
-    """h with a matrix (m, n) applied along one of its axes, added to `base`.
+def along(h: Tensor, matrix: Tensor, axis: int) -> Tensor:
+    """h with a matrix (m, n) applied along one of its axes.
 
     One product for all other axes; it copies nothing where h is contiguous.
     """
-    if base is None and axis in (-1, h.ndim - 1):
+    if axis in (-1, h.ndim - 1):
         return h @ matrix.T
     before, after = h.shape[:axis], h.shape[axis:][1:]
     count = math.prod(before)
-    matrix, rows = matrix.expand(count, -1, -1), h.reshape(count, h.shape[axis], -1)
-    if base is None:
-        return torch.bmm(matrix, rows).view(*before, -1, *after)
-    return torch.baddbmm(base.reshape(count, matrix.shape[1], -1), matrix, rows).view(base.shape)
+    rows = h.reshape(count, h.shape[axis], -1)
+    return torch.bmm(matrix.expand(count, -1, -1), rows).view(*before, -1, *after)
 
 
 def remembered(make: Callable[..., Tensor]) -> Callable[..., Tensor]:

@@ -23,6 +23,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from pushforward.generative.band import Activation
+from pushforward.generative.layer import added, analysed, layered, middle
 from pushforward.generative.pointwise import Pointwise, channels_last, embedding, located
 from pushforward.generative.spectral import CosineConv, SpectralConv
 
@@ -49,14 +50,19 @@ class Block(nn.Module):
         self.activation = Activation(alias_free, periodic)
 
     def forward(self, h: Float[Tensor, "b c ..."], embedding: Float[Tensor, "b e"]) -> Tensor:
-        last = h.movedim(1, -1)
-        flat = last.flatten(1, -2)  # (b, point, c)
+        last, shape = h.movedim(1, -1), h.shape[2:]
         scale, shift = self.film(embedding).chunk(2, 1)
         gain = 1 + scale  # modulates matrices and coefficients, which are fewer than points
-        local = torch.bmm(flat, (gain[..., None] * self.local).mT).view(last.shape)
-        middle = self.spectral.modulated(last, gain, shift, local)
-        active = self.activation(middle.movedim(-1, 1)).movedim(1, -1).reshape(-1, h.shape[1])
-        out = torch.addmm(flat.flatten(0, 1), active, self.mix.T)
+        into, back = self.spectral.ends(shape, h)
+        last, z = analysed(last, into)
+        z = self.spectral.modulated(z, shape, gain, shift)
+        local, flat = (gain[..., None] * self.local).mT, last.flatten(1, -2)
+        if self.activation.alias_free:
+            seen = middle(flat, z, back, local).view(last.shape).movedim(-1, 1)
+            active = self.activation(seen).movedim(1, -1).flatten(1, -2)
+            out = added(flat, active, self.mix)
+        else:
+            out = layered(flat, z, back, local, self.mix)
         return out.view(last.shape).movedim(-1, 1)
 
 

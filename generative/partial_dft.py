@@ -37,32 +37,48 @@ def coefficients(
     >>> z[0, :, 0, 0]                                                       # real parts, k = 0, 1
     tensor([3.0000, 0.5000])
     """
-    (b, *shape, c), kind = h.shape, (h.dtype, h.device)
-    z = along(h, _half(shape[0], modes[0], *kind), 1)
+    shape = h.shape[1:-1]
+    return others(along(h, half(shape[0], modes[0], h.dtype, h.device), 1), modes, shape)
+
+
+def others(
+    z: Float[Tensor, "b ..."], modes: Sequence[int], shape: Sequence[int]
+) -> Float[Tensor, "b wave reim c"]:
+    """`coefficients` of what has been transformed along the first axis by `half`."""
+    b, lead, kind = len(z), modes[0] + 1, (z.dtype, z.device)
     for axis in range(1, len(shape)):
-        z = z.reshape(b, -1, 2 * shape[axis], *shape[axis + 1 :], c)  # wave, re/im and point, ...
+        z = z.reshape(b, lead, 2 * shape[axis], -1)  # wave, re/im and point, the rest
         z = along(z, _whole(shape[axis], modes[axis], *kind), 2)
-    return z.reshape(b, -1, 2, c)
+        lead *= 2 * modes[axis] + 1
+    return z.reshape(b, lead, 2, -1)
 
 
 def fields(
     z: Float[Tensor, "b wave reim c"],
     modes: Sequence[int],
     shape: Sequence[int],
-    base: Float[Tensor, "b ... c"] | None = None,
 ) -> Float[Tensor, "b ... c"]:
-    """The real fields (batch, *shape, channel) of `coefficients`, added to other fields `base`.
+    """The real fields (batch, *shape, channel) of `coefficients`.
 
     >>> h = torch.randn(2, 7, 9, 3)
     >>> torch.allclose(fields(coefficients(h, [3, 4]), [3, 4], (7, 9)), h, atol=1e-5)
     True
     """
-    (b, _, _, c), kind = z.shape, (z.dtype, z.device)
+    rows = others_back(z, modes, shape)
+    back = half_back(shape[0], modes[0], z.dtype, z.device)
+    return along(rows, back, 1).reshape(len(z), *shape, z.shape[-1])
+
+
+def others_back(
+    z: Float[Tensor, "b wave reim c"], modes: Sequence[int], shape: Sequence[int]
+) -> Float[Tensor, "b k rest"]:
+    """Fields along all axes but the first, where they still are waves, for `half_back`."""
+    b, lead, kind = len(z), z.shape[1], (z.dtype, z.device)
     for axis in range(len(shape) - 1, 0, -1):
-        z = z.reshape(b, -1, 2 * (2 * modes[axis] + 1), *shape[axis + 1 :], c)
+        lead //= 2 * modes[axis] + 1
+        z = z.reshape(b, lead, 2 * (2 * modes[axis] + 1), -1)
         z = along(z, _whole_back(shape[axis], modes[axis], *kind), 2)
-    z = z.reshape(b, 2 * (modes[0] + 1), *shape[1:], c)
-    return along(z, _half_back(shape[0], modes[0], *kind), 1, base)
+    return z.reshape(b, 2 * (modes[0] + 1), -1)
 
 
 def constant(
@@ -86,7 +102,7 @@ def _waves(n: int, first: int, last: int, device: torch.device) -> tuple[Tensor,
 
 
 @remembered
-def _half(n: int, modes: int, device: torch.device) -> Tensor:
+def half(n: int, modes: int, device: torch.device) -> Tensor:
     """(k re/im, n): real points to the waves k = 0..modes."""
     cos, sin = _waves(n, 0, modes, device)
     return torch.stack([cos, -sin], 1).flatten(0, 1) / n
@@ -107,7 +123,7 @@ def _whole_back(n: int, modes: int, device: torch.device) -> Tensor:
 
 
 @remembered
-def _half_back(n: int, modes: int, device: torch.device) -> Tensor:
+def half_back(n: int, modes: int, device: torch.device) -> Tensor:
     """(n, k re/im): a real field at its points from its waves k >= 0, each twice but the first."""
     cos, sin = _waves(n, 0, modes, device)
     count = torch.full((modes + 1, 1), 2.0, dtype=torch.float64, device=device)

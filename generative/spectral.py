@@ -16,9 +16,10 @@ Between walls the waves are cos(pi k x), k = 0..2 modes, at cell centres x = (i 
 field is continued by reflection, and R is real. That is the convolution of the reflected field
 with an even kernel; nothing comes around from the other side.
 
-Both have their work in `modulated`, on fields with channels last in memory. What scales and shifts
-all points of a member alike costs nothing there: gains multiply its few coefficients, shifts are
-added to the constant one.
+The transforms along the first axis, where fields are of full size, are told by `ends`, so that a
+layer can join them with its own products (see `layer`); between them is `modulated`. What scales
+and shifts all points of a member alike costs nothing there: gains multiply its few coefficients,
+shifts are added to the constant one.
 
     Li et al., Fourier neural operator (2021), arXiv:2010.08895
     Strang, The discrete cosine transform (1999), doi:10.1137/S0036144598336745
@@ -55,37 +56,43 @@ class SpectralConv(nn.Module):
         self.weight = nn.Parameter(scale * torch.randn(*box, channels_in, channels_out, 2))
 
     def forward(self, h: Float[Tensor, "b i ..."]) -> Float[Tensor, "b o ..."]:
-        kept = self._kept(h.shape[2:])
-        z = self._product(h.movedim(1, -1), kept)
-        return partial_dft.fields(z, kept, h.shape[2:]).movedim(-1, 1)
+        kept, shape = self._kept(h.shape[2:]), h.shape[2:]
+        z = self._product(partial_dft.coefficients(h.movedim(1, -1), kept), kept)
+        return partial_dft.fields(z, kept, shape).movedim(-1, 1)
+
+    def ends(self, shape: Sequence[int], like: Tensor) -> tuple[Tensor, Tensor]:
+        """The transforms along the first axis of a grid: (k, n) into waves, (n, k) back."""
+        n, modes, kind = shape[0], self._kept(shape)[0], (like.dtype, like.device)
+        return partial_dft.half(n, modes, *kind), partial_dft.half_back(n, modes, *kind)
 
     def modulated(
         self,
-        h: Float[Tensor, "b ... i"],
+        z: Float[Tensor, "b k rest"],
+        shape: Sequence[int],
         gain: Float[Tensor, "b o"],
         shift: Float[Tensor, "b o"],
-        base: Float[Tensor, "b ... o"],
-    ) -> Float[Tensor, "b ... o"]:
-        """base + gain K h + shift, all fields (batch, *grid, channel).
+    ) -> Float[Tensor, "b k rest"]:
+        """gain K h + shift between both `ends`, on a grid of that shape.
 
         >>> layer, h = SpectralConv(1, 2, modes=3, ndim=1), torch.ones(4, 16, 1)
+        >>> into, back = layer.ends([16], h)
         >>> gain, shift = torch.zeros(4, 2), torch.full((4, 2), 0.5)
-        >>> layer.modulated(h, gain, shift, torch.ones(4, 16, 2)).unique()
-        tensor([1.5000], grad_fn=<Unique2Backward0>)
+        >>> torch.allclose(back @ layer.modulated(into @ h, [16], gain, shift), torch.tensor(0.5))
+        True
         """
-        shape = h.shape[1:-1]
         kept = self._kept(shape)
-        one = partial_dft.constant(kept, h.dtype, h.device)
-        z = torch.addcmul(shift[:, None, None] * one, self._product(h, kept), gain[:, None, None])
-        return partial_dft.fields(z, kept, shape, base)
+        one = partial_dft.constant(kept, z.dtype, z.device)
+        z = self._product(partial_dft.others(z, kept, shape), kept)
+        z = torch.addcmul(shift[:, None, None] * one, z, gain[:, None, None])
+        return partial_dft.others_back(z, kept, shape)
 
     def _kept(self, shape: Sequence[int]) -> list[int]:
         """The waves of each axis that a grid resolves."""
         return [min(self.modes, (n - 1) // 2) for n in shape]
 
-    def _product(self, h: Tensor, kept: Sequence[int]) -> Tensor:
-        """R_k h_k (b, wave, re/im, o) of fields (b, *grid, i)."""
-        z = partial_dft.coefficients(h, kept).permute(1, 2, 0, 3)  # (wave, re/im, b, i)
+    def _product(self, z: Tensor, kept: Sequence[int]) -> Tensor:
+        """R_k h_k (b, wave, re/im, o) of coefficients (b, wave, re/im, i)."""
+        z = z.permute(1, 2, 0, 3)  # (wave, re/im, b, i)
         weight = self._matrices(kept).flatten(2)  # (wave, i, o re/im)
         parts = torch.bmm(z.flatten(1, 2), weight).unflatten(1, z.shape[1:3])
         (re_re, re_im), (im_re, im_im) = (
@@ -135,21 +142,29 @@ class CosineConv(nn.Module):
         self.weight = nn.Parameter(scale * torch.randn(*box, channels_in, channels_out))
 
     def forward(self, h: Float[Tensor, "b i ..."]) -> Float[Tensor, "b o ..."]:
-        last = h.movedim(1, -1)
-        return self._fields(self._product(last), h.shape[2:], None).movedim(-1, 1)
+        waves = self._waves(h.shape[2:], h)
+        last = along(h.movedim(1, -1), waves[0] / h.shape[2], 1)
+        z = self._synthesis(self._product(last, waves), waves)
+        return along(z, waves[0].T, 1).unflatten(2, [*h.shape[3:], -1]).movedim(-1, 1)
+
+    def ends(self, shape: Sequence[int], like: Tensor) -> tuple[Tensor, Tensor]:
+        """The transforms along the first axis of a grid: (k, n) into waves, (n, k) back."""
+        wave = self._waves(shape[:1], like)[0]
+        return wave / shape[0], wave.T
 
     def modulated(
         self,
-        h: Float[Tensor, "b ... i"],
+        z: Float[Tensor, "b k rest"],
+        shape: Sequence[int],
         gain: Float[Tensor, "b o"],
         shift: Float[Tensor, "b o"],
-        base: Float[Tensor, "b ... o"],
-    ) -> Float[Tensor, "b ... o"]:
-        """base + gain K h + shift, all fields (batch, *grid, channel)."""
-        z = self._product(h)
-        one = _first_half_wave(z.shape[1], h.dtype, h.device)
+    ) -> Float[Tensor, "b k rest"]:
+        """gain K h + shift between both `ends`, on a grid of that shape."""
+        waves = self._waves(shape, z)
+        z = self._product(z, waves)
+        one = _first_half_wave(z.shape[1], z.dtype, z.device)
         z = torch.addcmul(shift[:, None] * one, z, gain[:, None])
-        return self._fields(z, h.shape[1:-1], base)
+        return self._synthesis(z, waves)
 
     def _waves(self, shape: Sequence[int], like: Tensor) -> list[Tensor]:
         """The half waves (k, n) of each axis that a grid resolves."""
@@ -157,19 +172,20 @@ class CosineConv(nn.Module):
         pairs = zip(shape, counts, strict=True)
         return [_half_waves(n, count, like.dtype, like.device) for n, count in pairs]
 
-    def _product(self, h: Tensor) -> Tensor:
-        """R_k h_k (b, wave, o) of fields (b, *grid, i)."""
-        weight = self.weight
-        for axis, wave in enumerate(self._waves(h.shape[1:-1], h)):
+    def _product(self, z: Tensor, waves: Sequence[Tensor]) -> Tensor:
+        """R_k h_k (b, wave, o) of fields transformed along the first axis, (b, k, the rest)."""
+        weight, lead = self.weight.narrow(0, 0, len(waves[0])), len(waves[0])
+        for axis, wave in enumerate(waves[1:], start=1):
             weight = weight.narrow(axis, 0, len(wave))
-            h = along(h, wave / wave.shape[1], axis + 1)
-        z = h.flatten(1, -2).transpose(0, 1)  # (wave, b, i)
+            z = along(z.reshape(len(z), lead, wave.shape[1], -1), wave / wave.shape[1], 2)
+            lead *= len(wave)
+        z = z.reshape(len(z), lead, -1).transpose(0, 1)  # (wave, b, i)
         return torch.bmm(z, weight.flatten(0, self.ndim - 1)).transpose(0, 1)
 
-    def _fields(self, z: Tensor, shape: Sequence[int], base: Tensor | None) -> Tensor:
-        """The fields (b, *shape, o) of coefficients (b, wave, o), added to others."""
-        waves = self._waves(shape, z)
-        z = z.unflatten(1, [len(wave) for wave in waves])
-        for axis in range(self.ndim - 1, 0, -1):
-            z = along(z, waves[axis].T, axis + 1)
-        return along(z, waves[0].T, 1, base)
+    def _synthesis(self, z: Tensor, waves: Sequence[Tensor]) -> Tensor:
+        """Fields along all axes but the first, (b, k, the rest), of coefficients (b, wave, o)."""
+        lead = z.shape[1]
+        for wave in reversed(waves[1:]):
+            lead //= len(wave)
+            z = along(z.reshape(len(z), lead, len(wave), -1), wave.T, 2)
+        return z.reshape(len(z), len(waves[0]), -1)

@@ -122,7 +122,7 @@ def _version(package: str) -> str:
 def _method() -> str:
     return f"""## How this is measured
 
-- {ROUNDS} rounds after two that do not count, in each of them every network once, one after the \
+- {ROUNDS} rounds after one that does not count, in each every network once, one after the \
 other. Times are medians of the process's processor time, the spread is half the distance between \
 their quartiles; ratios are medians over the rounds (quartiles in brackets in the first table).
 - A **training step** is the library's own for every network: a batch (fields translated, noise \

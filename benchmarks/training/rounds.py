@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-ROUNDS, WARM_UP = 9, 2
+ROUNDS, WARM_UP = 7, 1
 
 
 @dataclass

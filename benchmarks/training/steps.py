@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -56,6 +57,19 @@ def given(case: Case, channels: int, condition: int, device: str) -> tuple[Tenso
     return u.to(device), torch.randn(case.batch, condition, generator=generator).to(device)
 
 
+class Here(Executor):
+    """Does at once, in this thread, what the library's loop has a thread of its own for: there
+    the system's allocator returns memory after every use, which is dear for the peer's layers.
+
+    >>> list(Here().map(abs, [-1, 2]))
+    [1, 2]
+    """
+
+    def map(self, fn: Callable[..., Any], *iterables: Iterable[Any], **_: Any) -> Iterator[Any]:
+        """The values, one after the other."""
+        return map(fn, *iterables)
+
+
 class Step:
     """A step of a training, with its parts: `batch`, `descend`, `advance`; calling makes them all.
 
@@ -76,7 +90,6 @@ class Step:
         denoiser = self.surrogate.denoiser
         self.parameters = [p for p in denoiser.parameters() if p.requires_grad]
         self.state = optimised([nn.Parameter(real(p)) for p in self.parameters], self.training)
-        self.pool = ThreadPoolExecutor(1)  # where the library's loop computes gradients, too
         self.drawn = self.batch()
 
     @property
@@ -91,7 +104,7 @@ class Step:
 
     def descend(self) -> float:
         """The loss of the batch; leaves gradients in the parameters."""
-        return descend(self.surrogate, self.parameters, self.drawn, self.training, self.pool)
+        return descend(self.surrogate, self.parameters, self.drawn, self.training, Here())
 
     def advance(self) -> None:
         """Clipping, AdamW, the moving average."""
