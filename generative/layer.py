@@ -29,6 +29,9 @@ def analysed(
 ) -> tuple[Float[Tensor, "b ... c"], Float[Tensor, "b k rest"]]:
     """Fields (b, n, *rest, c), and their transform along the first axis, (b, k, the rest).
 
+    The fields are returned for the layer's other half, and for nothing else: what comes back for
+    them as a gradient is written over.
+
     >>> h = torch.ones(1, 4, 2)
     >>> analysed(h, torch.full((1, 4), 0.25))[1]
     tensor([[[1., 1.]]])

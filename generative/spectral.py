@@ -67,11 +67,11 @@ class SpectralConv(nn.Module):
 
     def modulated(
         self,
-        z: Float[Tensor, "b k rest"],
+        z: Float[Tensor, "b k inner"],
         shape: Sequence[int],
         gain: Float[Tensor, "b o"],
         shift: Float[Tensor, "b o"],
-    ) -> Float[Tensor, "b k rest"]:
+    ) -> Float[Tensor, "b k outer"]:
         """gain K h + shift between both `ends`, on a grid of that shape.
 
         >>> layer, h = SpectralConv(1, 2, modes=3, ndim=1), torch.ones(4, 16, 1)
@@ -154,11 +154,11 @@ class CosineConv(nn.Module):
 
     def modulated(
         self,
-        z: Float[Tensor, "b k rest"],
+        z: Float[Tensor, "b k inner"],
         shape: Sequence[int],
         gain: Float[Tensor, "b o"],
         shift: Float[Tensor, "b o"],
-    ) -> Float[Tensor, "b k rest"]:
+    ) -> Float[Tensor, "b k outer"]:
         """gain K h + shift between both `ends`, on a grid of that shape."""
         waves = self._waves(shape, z)
         z = self._product(z, waves)

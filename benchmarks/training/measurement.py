@@ -23,7 +23,7 @@ ALONE, FORWARD, STEP, LIBRARY = (
     "training step, full grid",
     "training step, as the library takes it",
 )
-PARTS = ("batch", "descend", "advance")
+PARTS: tuple[str, ...] = ("batch", "descend", "advance")
 
 
 @dataclass

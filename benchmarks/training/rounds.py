@@ -6,6 +6,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 ROUNDS, WARM_UP = 7, 1
 
@@ -48,9 +49,12 @@ class Times:
         return (high - low) / 2 / self.median
 
 
+Name = TypeVar("Name")
+
+
 def interleaved(
-    jobs: Mapping[str, Callable[[], object]], rounds: int = ROUNDS, warm_up: int = WARM_UP
-) -> dict[str, Times]:
+    jobs: Mapping[Name, Callable[[], object]], rounds: int = ROUNDS, warm_up: int = WARM_UP
+) -> dict[Name, Times]:
     """The times of every job, A B C A B C ..., after some rounds that are not counted.
 
     >>> seen = []

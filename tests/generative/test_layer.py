@@ -99,9 +99,8 @@ def test_gradients_of_their_own_are_those_of_autograd(
     """Through a whole network, first and second ones; and without any the output is the same."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(5)
-        size = {"condition": 3, "width": 4, "modes": 2, "layers": 3}
-        network = FNO(2, 1, **size, ndim=2, periodic=periodic).double()
-    for number, parameter in enumerate(network.parameters()):
+        network = FNO(2, 1, condition=3, width=4, modes=2, layers=3, ndim=2, periodic=periodic)
+    for number, parameter in enumerate(network.double().parameters()):
         parameter.data += 0.2 * drawn(*parameter.shape, seed=number)
     u, condition = drawn(2, 2, 8, 7).requires_grad_(), drawn(2, 3)
     given = [u, *network.parameters()]
