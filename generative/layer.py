@@ -6,7 +6,7 @@ A and B the transforms along the first axis, z' what a spectral convolution make
 size the layer and its gradient are products and an activation, which cost hardly more than what
 is read and written; left to themselves, derivatives of a sum are separate fields that are added
 afterwards. So both halves have a backward pass of their own here, in which products add to what is
-there already: three fields fewer, each time.
+there already, and fewer fields are made.
 
 The plain formulas (`_analysed`, `_layered`) are what is differentiated twice, forwards or by
 `torch.func`. All fields are (batch, point, channel), channels last.

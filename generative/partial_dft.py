@@ -7,8 +7,9 @@ then one matrix product each,
 
 K/n of the work of dense transforms, and all of it work that a processor does at its peak: with
 channels last in memory (batch, *grid, channel) no product needs a copy, where an FFT of full size
-makes several and throws most of its result away. Up to some 256 points an axis this is the faster
-one even where half of all waves are kept.
+makes several and throws most of its result away. The work grows with K, the FFT's does not: on 256
+points an axis and more an FFT is the faster one once half of all waves are kept (K = n/4), which
+networks of smooth fields do not do; there is no such path here.
 
     Van Loan, Computational frameworks for the fast Fourier transform (1992),
     doi:10.1137/1.9781611970999, for transforms as matrices
