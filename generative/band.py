@@ -22,8 +22,9 @@ second.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Callable, Sequence
+from functools import lru_cache, wraps
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -32,32 +33,58 @@ from torch.nn import functional as F
 
 
 def along(h: Tensor, matrix: Tensor, axis: int) -> Tensor:
-    """h with a matrix (m, n) applied along one of its axes."""
+    """h with a matrix (m, n) applied along one of its axes.
+
+    One product for all other axes; it copies nothing where h is contiguous.
+    """
     if axis in (-1, h.ndim - 1):
         return h @ matrix.T
-    rest = h.shape[axis:][1:]
-    return (matrix @ h.flatten(axis + 1)).unflatten(-1, rest)
+    before, after = h.shape[:axis], h.shape[axis:][1:]
+    count = math.prod(before)
+    rows = h.reshape(count, h.shape[axis], -1)
+    return torch.bmm(matrix.expand(count, -1, -1), rows).view(*before, -1, *after)
 
 
-@lru_cache(maxsize=128)
-def _kernel(n: int, m: int, periodic: bool, dtype: torch.dtype, device: torch.device) -> Tensor:
+def remembered(make: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """A matrix of sizes and a device, made in float64 once for every dtype and device it is asked
+    for: `make(*sizes, device)` becomes a function of (*sizes, dtype, device).
+
+    >>> @remembered
+    ... def identity(n, device):
+    ...     return torch.eye(n, dtype=torch.float64, device=device)
+    >>> one = identity(3, torch.float32, torch.device("cpu"))
+    >>> one is identity(3, torch.float32, torch.device("cpu")), one.dtype
+    (True, torch.float32)
+    """
+
+    @lru_cache(maxsize=128)
+    @wraps(make)
+    def made(*key: Any) -> Tensor:
+        *sizes, dtype, device = key
+        with torch.inference_mode(False):  # what is remembered must serve training, too
+            return make(*sizes, device).to(dtype)
+
+    return made
+
+
+@remembered
+def _kernel(n: int, m: int, periodic: bool, device: torch.device) -> Tensor:
     """D (m, n): from n points to m, with the waves that both resolve."""
-    with torch.inference_mode(False):  # what is remembered must serve training, too
-        band = (min(n, m) - 1) // 2 if periodic else min(n, m) - 1
-        k = math.pi * torch.arange(band + 1, dtype=torch.float64, device=device)
-        count = torch.full_like(k, 2)
-        count[0] = 1
-        shift = 0.0 if periodic else 0.5
-        source, target = (
-            torch.outer((torch.arange(points, device=device).double() + shift) / points, k)
-            for points in (n, m)
-        )
-        if periodic:
-            source, target = 2 * source, 2 * target
-        kernel = (target.cos() * count) @ source.cos().T
-        if periodic:
-            kernel = kernel + (target.sin() * count) @ source.sin().T
-        return (kernel / n).to(dtype)
+    band = (min(n, m) - 1) // 2 if periodic else min(n, m) - 1
+    k = math.pi * torch.arange(band + 1, dtype=torch.float64, device=device)
+    count = torch.full_like(k, 2)
+    count[0] = 1
+    shift = 0.0 if periodic else 0.5
+    source, target = (
+        torch.outer((torch.arange(points, device=device).double() + shift) / points, k)
+        for points in (n, m)
+    )
+    if periodic:
+        source, target = 2 * source, 2 * target
+    kernel = (target.cos() * count) @ source.cos().T
+    if periodic:
+        kernel = kernel + (target.sin() * count) @ source.sin().T
+    return kernel / n
 
 
 def resample(
@@ -73,10 +100,11 @@ def resample(
     >>> torch.allclose(back, u, atol=1e-6)
     True
     """
-    for axis, (n, m) in enumerate(zip(h.shape[2:], shape, strict=True), start=2):
+    last = h.movedim(1, -1)  # networks have their channels last in memory
+    for axis, (n, m) in enumerate(zip(h.shape[2:], shape, strict=True), start=1):
         if n != m:
-            h = along(h, _kernel(n, m, periodic, h.dtype, h.device), axis)
-    return h
+            last = along(last, _kernel(n, m, periodic, h.dtype, h.device), axis)
+    return last.movedim(-1, 1)
 
 
 class Activation(nn.Module):

@@ -23,7 +23,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from pushforward.generative.band import Activation
-from pushforward.generative.pointwise import Pointwise, embedding, located
+from pushforward.generative.layer import added, analysed, layered, middle
+from pushforward.generative.pointwise import Pointwise, channels_last, embedding, located
 from pushforward.generative.spectral import CosineConv, SpectralConv
 
 
@@ -49,11 +50,20 @@ class Block(nn.Module):
         self.activation = Activation(alias_free, periodic)
 
     def forward(self, h: Float[Tensor, "b c ..."], embedding: Float[Tensor, "b e"]) -> Tensor:
-        batch, flat = len(h), h.flatten(2)
-        scale, shift = self.film(embedding)[..., None].chunk(2, 1)
-        middle = torch.baddbmm(self.spectral(h).flatten(2), self.local.expand(batch, -1, -1), flat)
-        active = self.activation(torch.addcmul(shift, middle, 1 + scale).view_as(h)).flatten(2)
-        return torch.baddbmm(flat, self.mix.expand(batch, -1, -1), active).view_as(h)
+        last, shape = h.movedim(1, -1), h.shape[2:]
+        scale, shift = self.film(embedding).chunk(2, 1)
+        gain = 1 + scale  # modulates matrices and coefficients, which are fewer than points
+        into, back = self.spectral.ends(shape, h)
+        last, z = analysed(last, into)
+        z = self.spectral.modulated(z, shape, gain, shift)
+        local, flat = (gain[..., None] * self.local).mT, last.flatten(1, -2)
+        if self.activation.alias_free:
+            seen = middle(flat, z, back, local).view(last.shape).movedim(-1, 1)
+            active = self.activation(seen).movedim(1, -1).flatten(1, -2)
+            out = added(flat, active, self.mix)
+        else:
+            out = layered(flat, z, back, local, self.mix)
+        return out.view(last.shape).movedim(-1, 1)
 
 
 class FNO(nn.Module):
@@ -95,7 +105,7 @@ class FNO(nn.Module):
 
     def forward(self, u: Float[Tensor, "b i ..."], condition: Float[Tensor, "b k"]) -> Tensor:
         embedding = self.embed(condition)
-        h = self.lift(u if self.periodic else located(u))
+        h = self.lift(channels_last(u if self.periodic else located(u)))
         for block in self.blocks:
             h = block(h, embedding)
-        return self.project(self.activation(self.head(h)))
+        return self.project(self.activation(self.head(h))).contiguous()

@@ -155,7 +155,7 @@ class FourierBasis(Basis):
         self, x: Float[Tensor, "n channel mode"], shift: Float[Tensor, "n axis"]
     ) -> Float[Tensor, "n channel mode"]:
         angle = -2 * math.pi * shift.to(x) @ self.waves.T.to(x)
-        turn = torch.polar(torch.ones_like(angle), angle)[:, None]
+        turn = torch.complex(angle.cos(), angle.sin())[:, None]
         z = torch.view_as_complex(x.unflatten(-1, (-1, 2)).contiguous())
         return torch.view_as_real(z * turn).flatten(-2)
 

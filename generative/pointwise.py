@@ -18,6 +18,9 @@ from torch import Tensor, nn
 class Pointwise(nn.Module):
     """A linear layer across channels at every point, (batch, in, *grid) -> (batch, out, *grid).
 
+    It is one matrix product without a copy, and its output lies in memory as its input does,
+    channels last or not.
+
     >>> Pointwise(2, 3)(torch.ones(1, 2, 5, 4)).shape
     torch.Size([1, 3, 5, 4])
     """
@@ -28,8 +31,25 @@ class Pointwise(nn.Module):
         self.bias = nn.Parameter(torch.zeros(channels_out, 1))
 
     def forward(self, h: Float[Tensor, "b i ..."]) -> Float[Tensor, "b o ..."]:
-        weight = self.weight.expand(len(h), -1, -1)
-        return torch.baddbmm(self.bias, weight, h.flatten(2)).unflatten(2, h.shape[2:])
+        flat = h.flatten(2)
+        if h.stride(1) == 1:  # channels last
+            weight = self.weight.T.expand(len(h), -1, -1)
+            out = torch.baddbmm(self.bias[:, 0], flat.mT, weight).mT
+        else:
+            out = torch.baddbmm(self.bias, self.weight.expand(len(h), -1, -1), flat)
+        return out.unflatten(2, h.shape[2:])
+
+
+def channels_last(h: Float[Tensor, "b c ..."]) -> Float[Tensor, "b c ..."]:
+    """The same fields with the channels of a point beside each other in memory.
+
+    So every layer of an FNO is a matrix product without a copy: across channels (point, c) @
+    (c, c), along an axis (m, n) @ (n, the other axes and c).
+
+    >>> channels_last(torch.zeros(2, 3, 8, 4)).stride()
+    (96, 1, 12, 3)
+    """
+    return h.movedim(1, -1).contiguous().movedim(-1, 1)
 
 
 def embedding(condition: int, features: int) -> nn.Sequential:

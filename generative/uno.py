@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from pushforward.generative.band import Activation, resample
 from pushforward.generative.fno import Block
-from pushforward.generative.pointwise import Pointwise, embedding, located
+from pushforward.generative.pointwise import Pointwise, channels_last, embedding, located
 
 
 class UNO(nn.Module):
@@ -77,7 +77,7 @@ class UNO(nn.Module):
 
     def forward(self, u: Float[Tensor, "b i ..."], condition: Float[Tensor, "b k"]) -> Tensor:
         embedding = self.embed(condition)
-        h, made = u if self.periodic else located(u), []
+        h, made = channels_last(u if self.periodic else located(u)), []
         for depth, (enter, block) in enumerate(zip(self.enter, self.down, strict=True)):
             h = block(enter(self._resample(h, depth)), embedding)
             made.append(h)
@@ -85,7 +85,7 @@ class UNO(nn.Module):
         for rise, block in zip(reversed(self.rise), reversed(self.up), strict=True):
             skip = made.pop()
             h = block(skip + resample(rise(h), skip.shape[2:], self.periodic), embedding)
-        return self.project(self.activation(self.head(h)))
+        return self.project(self.activation(self.head(h))).contiguous()
 
     def _resample(self, h: Tensor, depth: int) -> Tensor:
         """h on the points of a depth: the grid's own at depth 0, just enough further down."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor
 
 import torch
 from torch import Tensor, nn
@@ -34,7 +34,7 @@ def descend(
     parameters: Sequence[nn.Parameter],
     batch: Batch,
     training: Training,
-    pool: ThreadPoolExecutor,
+    pool: Executor,
 ) -> float:
     """Leaves the gradient of these members' part of the mean loss in the parameters; returns it.
 

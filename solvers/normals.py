@@ -62,16 +62,14 @@ def philox(counter: Sequence[Tensor], key: Sequence[Tensor | int]) -> tuple[Tens
     c0, c1, c2, c3 = counter
     k0, k1 = key
     for _ in range(10):
-        # int64 products wrap modulo 2^64; the mask after the shift makes the shift logical
+        # int64 products wrap modulo 2^64; masked after the shift, which so becomes a logical one.
+        # Words that are only combined bit by bit carry their upper halves along until then.
         p0, p1 = c0 * MULTIPLIERS[0], c2 * MULTIPLIERS[1]
-        c0, c1, c2, c3 = (
-            ((p1 >> 32) & MASK) ^ c1 ^ k0,
-            p1 & MASK,
-            ((p0 >> 32) & MASK) ^ c3 ^ k1,
-            p0 & MASK,
-        )
+        c0 = ((p1 >> 32) ^ c1 ^ k0).bitwise_and_(MASK)
+        c2 = ((p0 >> 32) ^ c3 ^ k1).bitwise_and_(MASK)
+        c1, c3 = p1, p0
         k0, k1 = (k0 + WEYL[0]) & MASK, (k1 + WEYL[1]) & MASK
-    return c0, c1, c2, c3
+    return c0, c1 & MASK, c2, c3 & MASK
 
 
 def _words(

@@ -1,0 +1,1 @@
+"""A training step of pushforward's networks beside one of neuraloperator's."""
