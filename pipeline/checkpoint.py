@@ -1,9 +1,9 @@
 """A training's whole state as plain tensors, so that it can stop and go on without a difference.
 
-Network, its moving average, the optimiser's moments and the step lie in one safetensors file, with
-the fingerprint of what they were made of (see `fingerprint`) and a checksum. It is written beside
-its place, flushed and moved there in one step, so a kill leaves the last whole one; and by a
-thread of its own, from a copy, so that the loop goes on meanwhile.
+Network, its moving averages, the optimiser's moments and the step lie in one safetensors file,
+with the fingerprint of what they were made of (see `fingerprint`) and a checksum. It is written
+beside its place, flushed and moved there in one step, so a kill leaves the last whole one; and by
+a thread of its own, from a copy, so that the loop goes on meanwhile.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from pushforward.archive import Archive
+from pushforward.ema import Decay, Power, Rule, follow
 from pushforward.fingerprint import verify
 from pushforward.progress import say
 from pushforward.shelf import CHECKPOINT
@@ -32,12 +33,15 @@ CLIP = 1.0  # largest norm of a gradient
 class State:
     """What changes while a training runs: parameters, their average, the optimiser, the step.
 
-    `losses` are those since the last line of the learning curve.
+    `average` follows `rule` and is what is kept; `others` are followed to be stored on the way, by
+    their widths. `losses` are those since the last line of the learning curve.
     """
 
     parameters: Sequence[nn.Parameter]
     average: list[Tensor]
     optimizer: torch.optim.Optimizer
+    rule: Rule = field(default_factory=lambda: Decay(0.999))
+    others: dict[float, list[Tensor]] = field(default_factory=dict)
     step: int = 0
     seconds: float = 0.0
     losses: list[float] = field(default_factory=list)
@@ -50,16 +54,15 @@ class State:
                 "exp_avg_sq": torch.zeros_like(p),
             }
 
-    def advance(self, rate: float, decay: float) -> None:
-        """One step down the parameters' gradients, and of their moving average."""
+    def advance(self, rate: float) -> None:
+        """One step down the parameters' gradients, and of their moving averages."""
         torch.nn.utils.clip_grad_norm_(self.parameters, CLIP)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.step()
-        weight = 1 - min(decay, (self.step + 1) / (self.step + 10))
-        with torch.no_grad():
-            for average, parameter in zip(self.average, self.parameters, strict=True):
-                average.lerp_(parameter, weight)
+        follow(self.average, self.parameters, self.rule.weight(self.step))
+        for width, average in self.others.items():
+            follow(average, self.parameters, Power(width).weight(self.step))
         self.step += 1
 
     def settle(self) -> None:
@@ -79,6 +82,8 @@ class State:
             named[f"{i}.parameter"], named[f"{i}.average"] = parameter.detach(), average
             for name, value in self.optimizer.state[parameter].items():
                 named[f"{i}.{name}"] = value
+            for width, others in self.others.items():
+                named[f"{i}.average.{width:g}"] = others[i]
         return named
 
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from pushforward.batches import Batch
 from pushforward.checkpoint import State
+from pushforward.ema import WIDTHS, Decay, Power
 from pushforward.generative import Surrogate
 from pushforward.spec import Training
 
@@ -26,7 +27,13 @@ def begin(surrogate: Surrogate, training: Training) -> State:
     optimizer = torch.optim.AdamW(
         parameters, lr=training.learning_rate, betas=BETAS, weight_decay=WEIGHT_DECAY, fused=True
     )
-    return State(parameters, [p.detach().clone() for p in parameters], optimizer)
+
+    def copy() -> list[Tensor]:
+        return [p.detach().clone() for p in parameters]
+
+    rule = Decay(training.ema) if training.width is None else Power(training.width)
+    others = {width: copy() for width in WIDTHS} if training.snapshots else {}
+    return State(parameters, copy(), optimizer, rule, others)
 
 
 def descend(

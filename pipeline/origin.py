@@ -46,7 +46,7 @@ def training(spec: Training, archive: Archive) -> list[str]:
         [
             ("members", f"{spec.members}, and {spec.held_out} held out"),
             ("steps", f"{spec.steps} of {spec.batch} members"),
-            ("learning rate", f"{spec.learning_rate:g}, averaged with {spec.ema:g}"),
+            ("learning rate", f"{spec.learning_rate:g}, averaged with {_averaged(spec)}"),
             ("time", _clock(_seconds(lines))),
             ("last loss", f"{lines[-1]['loss']:.4g}"),
             ("held-out loss", f"{list(held_out.values())[-1]:.4g}" if held_out else ""),
@@ -62,6 +62,11 @@ def training(spec: Training, archive: Archive) -> list[str]:
         "line for each noise level, the darker the noisier"
     ] * bool(more)
     return [page.figures([drawing, *more, facts]), page.paragraph("".join(notes) + ".", "note")]
+
+
+def _averaged(spec: Training) -> str:
+    """How the weights that are kept are averaged."""
+    return f"{spec.ema:g}" if spec.width is None else f"a power of width {spec.width:g}"
 
 
 def _likelihood(archive: Archive, spec: Training) -> str:

@@ -39,6 +39,7 @@ def shrink(evaluation: Evaluation) -> Evaluation:
         batch=min(training.batch, 8),
         calibration=min(training.calibration, MEMBERS),
         checkpoint_every=10,
+        snapshots=min(training.snapshots, 4, training.steps),
     )
     return _change(
         evaluation,

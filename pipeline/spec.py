@@ -17,6 +17,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from pushforward.dataset import Count, Positive, Seed, Simulation, Whole, boxed, check_block
+from pushforward.ema import WIDEST
 from pushforward.generative import BASES, Architecture, Sampler
 from pushforward.generative.bases import outline
 from pushforward.generative.draw import check_process
@@ -35,6 +36,9 @@ class Training(Spec):
     periodic axes; leave it out for data that are not statistically homogeneous. `calibration`
     members are sampled once at the end to level each shell's variance. `steps` = 0 gives the exact
     Gaussian surrogate. `surrogate` names a preset; whatever else it says is changed in it.
+    The weights that are kept are averaged with decay `ema`, or by a power of the step with the
+    relative width `width` where that is given; `snapshots` averages are stored beside them, from
+    which any other width can be had afterwards (see `ema`).
 
     >>> from pushforward.study import Study
     >>> training = Study.load("smoke", ["training.frames=[-1]"]).training
@@ -46,6 +50,7 @@ class Training(Spec):
     verb: ClassVar[str] = "train"
     above: ClassVar[str | None] = "simulation"
     layout: ClassVar[frozenset[str]] = frozenset({"checkpoint_every"})
+    later: ClassVar[frozenset[str]] = frozenset({"width", "snapshots"})
 
     simulation: Simulation
     frames: tuple[int, ...] = (-1,)
@@ -61,6 +66,8 @@ class Training(Spec):
     translations: bool = True
     calibration: Annotated[int, Field(ge=2)] = 256
     checkpoint_every: Count = 250
+    width: Annotated[float, Field(gt=0, le=WIDEST)] | None = None
+    snapshots: Whole = 0
 
     @field_validator("surrogate", mode="before")
     @classmethod
@@ -88,6 +95,11 @@ class Training(Spec):
             raise ValueError(
                 f"expected frames to be different indices of {count} times, got {self.frames}; "
                 f"choose from 0..{count - 1}"
+            )
+        if self.snapshots > self.steps:
+            raise ValueError(
+                f"expected snapshots <= steps, got {self.snapshots} and {self.steps}; lower "
+                "snapshots"
             )
         if self.slices > self.batch:
             raise ValueError(

@@ -5,13 +5,14 @@ r"""The second verb: fit a surrogate to stored members.
 The loop is a function of the step alone (see `batches`), so a training that is killed or told to
 stop, and run again, ends with the same bits as one that never was, on the same machine and numbers
 of threads and ranks; a checkpoint says when these are others (see `fingerprint`). The learning
-rate warms up over 100 steps and falls to 0 as half a cosine. What is kept is the moving average of
-the weights, with decay min(ema, (step + 1) / (step + 10)).
+rate warms up over 100 steps and falls to 0 as half a cosine. What is kept is a moving average of
+the weights (see `ema`).
 
 Files of a training: surrogate.safetensors (weights, basis, gains), metrics.jsonl (a line a logged
 step: step, loss, learning_rate, seconds, and now and then held_out_loss and calibration, see
 `validation`), calibration.json (on held-out fields, per shell), likelihood.json (on held-out
-fields, beside the Gaussian surrogate's), checkpoint.safetensors while it runs.
+fields, beside the Gaussian surrogate's), average-*.safetensors where they are asked for (see
+`snapshots`), checkpoint.safetensors while it runs.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from concurrent.futures import ThreadPoolExecutor
 import torch
 from torch import Tensor
 
+from pushforward import snapshots
 from pushforward.archive import WEIGHTS, Archive
 from pushforward.batches import Batches, load
 from pushforward.blocks import done
@@ -156,14 +158,16 @@ def optimise(
                 loss = descend(surrogate, state.parameters, batches(state.step), training, pool)
                 gradients = [p.grad for p in state.parameters if p.grad is not None]
                 loss, asked = ranks.add(gradients, loss, stop.asked)
-                state.advance(rate, training.ema)
+                state.advance(rate)
                 state.seconds = time.monotonic() - began
                 if curve is not None:
                     curve.add(loss, rate, lambda: validate(surrogate, state, held_out, training))
                 advance(1, loss=loss)
                 due = state.step % training.checkpoint_every == 0 or state.step == training.steps
-                if ranks.first and (due or asked):
-                    checkpoint.save(state)
+                if ranks.first:
+                    snapshots.store(state, training, archive)
+                    if due or asked:
+                        checkpoint.save(state)
     if asked:
         ranks.wait()  # until the first one has stored it: who ends earlier may end the others
         raise InterruptedError(stopped(training, state.step, stop.reason or "on another rank"))
