@@ -20,6 +20,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from pushforward.archive import Archive
+from pushforward.bands import added
 from pushforward.ema import Decay, Power, Rule, follow
 from pushforward.fingerprint import verify
 from pushforward.progress import say
@@ -34,7 +35,8 @@ class State:
     """What changes while a training runs: parameters, their average, the optimiser, the step.
 
     `average` follows `rule` and is what is kept; `others` are followed to be stored on the way, by
-    their widths. `losses` are those since the last line of the learning curve.
+    their widths. `losses` are those since the last line of the learning curve, `tally` the same by
+    band of noise (see `bands`).
     """
 
     parameters: Sequence[nn.Parameter]
@@ -45,6 +47,7 @@ class State:
     step: int = 0
     seconds: float = 0.0
     losses: list[float] = field(default_factory=list)
+    tally: list[float] = field(default_factory=lambda: added([]))
 
     def __post_init__(self) -> None:
         for p in self.parameters:  # what AdamW starts with, so that there is something to fill
@@ -118,7 +121,8 @@ class Checkpoint:
         """
         self.wait()
         copied = {name: tensor.clone() for name, tensor in state.tensors().items()}
-        values = {"step": state.step, "seconds": state.seconds, "losses": [*state.losses]}
+        values = {"step": state.step, "seconds": state.seconds}
+        values |= {"losses": [*state.losses], "tally": [*state.tally]}
         self._pending = self._writer.submit(self._store, copied, values)
 
     def wait(self) -> None:
@@ -150,6 +154,7 @@ class Checkpoint:
             tensor.copy_(tensors[name])
         state.step, state.seconds = values["step"], values["seconds"]
         state.losses = values["losses"]
+        state.tally = values.get("tally", state.tally)  # which older checkpoints do not have
         return True
 
     def _store(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:

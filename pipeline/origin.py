@@ -7,6 +7,7 @@ lineage, and the study itself, which is printed in full so that one file and one
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import timedelta
@@ -16,7 +17,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from pushforward import figures, page
+from pushforward import bands, figures, page
 from pushforward.archive import Archive
 from pushforward.curve import FILE as METRICS
 from pushforward.generative import PRESETS
@@ -48,20 +49,49 @@ def training(spec: Training, archive: Archive) -> list[str]:
             ("steps", f"{spec.steps} of {spec.batch} members"),
             ("learning rate", f"{spec.learning_rate:g}, averaged with {_averaged(spec)}"),
             ("time", _clock(_seconds(lines))),
+            ("pace", _pace(lines)),
             ("last loss", f"{lines[-1]['loss']:.4g}"),
             ("held-out loss", f"{list(held_out.values())[-1]:.4g}" if held_out else ""),
             ("likelihood", _likelihood(archive, spec)),
             ("surrogate", surrogate),
         ]
     )
-    more = _calibration(archive, spec)
+    levels = _levels(lines)
+    more = levels + _calibration(archive, spec)
     notes = ["Loss: thin, each logged one; thick, the running mean"]
     notes += ["; dots, on held-out members"] if held_out else []
     notes += [
+        ". By noise: the running mean of members whose mean log snr lies in one band, the darker "
+        "the noisier"
+    ] * bool(levels)
+    notes += [
         ". Calibration: what the denoiser gives back of each shell's power, 1 when exact, one "
         "line for each noise level, the darker the noisier"
-    ] * bool(more)
+    ] * (len(more) > len(levels))
     return [page.figures([drawing, *more, facts]), page.paragraph("".join(notes) + ".", "note")]
+
+
+def _levels(lines: list[dict[str, Any]]) -> list[str]:
+    """The loss by band of noise, where training logged it."""
+    kept = [line for line in lines if "loss_by_level" in line]
+    values = np.asarray([line["loss_by_level"] for line in kept], dtype=float)
+    if len(kept) < 2 or not np.isfinite(values).any():
+        return []
+    steps = [float(line["step"]) for line in kept]
+    return [figures.levels(steps, dict(zip(bands.names(), values.T, strict=True)))]
+
+
+def _pace(lines: list[dict[str, Any]]) -> str:
+    """Samples a second and milliseconds a step, as medians over lines; nothing if unlogged."""
+    kept = [line for line in lines if "samples_per_second" in line]
+    if not kept:
+        return ""
+    names = ("samples_per_second", "step_ms_p50", "step_ms_p95", "data_wait")
+    rate, middle, high, wait = (statistics.median(line[name] for line in kept) for name in names)
+    return (
+        f"{rate:.4g} samples/s, {middle:.3g} ms a step (95%: {high:.3g}), {wait:.1%} of it "
+        "waiting for data"
+    )
 
 
 def _averaged(spec: Training) -> str:

@@ -8,17 +8,17 @@ of threads and ranks; a checkpoint says when these are others (see `fingerprint`
 rate warms up over 100 steps and falls to 0 as half a cosine. What is kept is a moving average of
 the weights (see `ema`).
 
-Files of a training: surrogate.safetensors (weights, basis, gains), metrics.jsonl (a line a logged
-step: step, loss, learning_rate, seconds, and now and then held_out_loss and calibration, see
-`validation`), calibration.json (on held-out fields, per shell), likelihood.json (on held-out
-fields, beside the Gaussian surrogate's), average-*.safetensors where they are asked for (see
-`snapshots`), checkpoint.safetensors while it runs.
+Files of a training: surrogate.safetensors (weights, basis, gains), metrics.jsonl (losses, pace and
+tests, a line a logged step, see `curve`), calibration.json (on held-out fields, per shell),
+likelihood.json (on held-out fields, beside the Gaussian surrogate's), average-*.safetensors where
+they are asked for (see `snapshots`), checkpoint.safetensors while it runs.
 """
 
 from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -32,6 +32,7 @@ from pushforward.curve import Curve
 from pushforward.descent import begin, descend, learning_rate
 from pushforward.fingerprint import fingerprint
 from pushforward.generative import Surrogate
+from pushforward.pace import Pace
 from pushforward.preemption import Preemption
 from pushforward.progress import bar, say
 from pushforward.ranks import Ranks, joined
@@ -144,7 +145,11 @@ def optimise(
     state = begin(surrogate, training)
     made_of = fingerprint(training, archive, state.parameters, ranks.count)
     batches = Batches(x, surrogate, training, ranks.slots(training.batch))
-    asked = 0.0
+    pace, asked = Pace(training.batch), 0.0
+
+    def test() -> dict[str, Any]:
+        return validate(surrogate, state, held_out, training)
+
     with (
         Checkpoint(training, archive, made_of) as checkpoint,
         ThreadPoolExecutor(training.slices) as pool,
@@ -154,15 +159,18 @@ def optimise(
         began = time.monotonic() - state.seconds
         with bar(training.verb, training.steps, "steps", done=state.step) as advance:
             while state.step < training.steps and not asked:
-                rate = learning_rate(training, state.step)
-                loss = descend(surrogate, state.parameters, batches(state.step), training, pool)
+                pace.begin()
+                rate, batch = learning_rate(training, state.step), batches(state.step)
+                pace.fed()
+                loss, tally = descend(surrogate, state.parameters, batch, training, pool)
                 gradients = [p.grad for p in state.parameters if p.grad is not None]
-                loss, asked = ranks.add(gradients, loss, stop.asked)
+                loss, asked, *tally = ranks.add(gradients, loss, stop.asked, *tally)
                 state.advance(rate)
+                pace.end()
                 state.seconds = time.monotonic() - began
                 if curve is not None:
-                    curve.add(loss, rate, lambda: validate(surrogate, state, held_out, training))
-                advance(1, loss=loss)
+                    curve.add(loss, tally, rate, pace, test)
+                advance(1, loss=loss, **{"samples/s": pace.rate})
                 due = state.step % training.checkpoint_every == 0 or state.step == training.steps
                 if ranks.first:
                     snapshots.store(state, training, archive)
