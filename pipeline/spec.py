@@ -38,7 +38,8 @@ class Training(Spec):
     Gaussian surrogate. `surrogate` names a preset; whatever else it says is changed in it.
     The weights that are kept are averaged with decay `ema`, or by a power of the step with the
     relative width `width` where that is given; `snapshots` averages are stored beside them, from
-    which any other width can be had afterwards (see `ema`).
+    which any other width can be had afterwards (see `ema`). Fields of more than `memory` GiB
+    (4 where it is not given) are read while it runs, in another order (see `preparation`).
 
     >>> from pushforward.study import Study
     >>> training = Study.load("smoke", ["training.frames=[-1]"]).training
@@ -50,7 +51,7 @@ class Training(Spec):
     verb: ClassVar[str] = "train"
     above: ClassVar[str | None] = "simulation"
     layout: ClassVar[frozenset[str]] = frozenset({"checkpoint_every"})
-    later: ClassVar[frozenset[str]] = frozenset({"width", "snapshots"})
+    later: ClassVar[frozenset[str]] = frozenset({"memory", "width", "snapshots"})
 
     simulation: Simulation
     frames: tuple[int, ...] = (-1,)
@@ -66,6 +67,7 @@ class Training(Spec):
     translations: bool = True
     calibration: Annotated[int, Field(ge=2)] = 256
     checkpoint_every: Count = 250
+    memory: Positive | None = None
     width: Annotated[float, Field(gt=0, le=WIDEST)] | None = None
     snapshots: Whole = 0
 

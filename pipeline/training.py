@@ -25,7 +25,7 @@ from torch import Tensor
 
 from pushforward import snapshots
 from pushforward.archive import WEIGHTS, Archive
-from pushforward.batches import Batches, load
+from pushforward.batches import Batches, Members
 from pushforward.blocks import done
 from pushforward.checkpoint import Checkpoint, State
 from pushforward.curve import Curve
@@ -34,12 +34,14 @@ from pushforward.fingerprint import fingerprint
 from pushforward.generative import Surrogate
 from pushforward.pace import Pace
 from pushforward.preemption import Preemption
+from pushforward.preparation import prepare
 from pushforward.progress import bar, say
 from pushforward.ranks import Ranks, joined
 from pushforward.shelf import CHECKPOINT
 from pushforward.spec import Training
 from pushforward.validation import calibration, likelihood, validate
 
+FEW = 1024  # members that a process may be learnt from
 CALIBRATION, LIKELIHOOD = "calibration.json", "likelihood.json"
 
 
@@ -100,38 +102,15 @@ def learn(training: Training, archive: Archive, ranks: Ranks, stop: Preemption) 
     """From stored fields to stored weights."""
     if ranks.first:
         archive.create(training)
-    surrogate, x = prepare(training, archive)
-    seen, held_out = x[: training.members], x[training.members :]
+    surrogate, seen, held_out = prepare(training, archive)
     optimise(surrogate, seen, held_out, training, archive, ranks, stop)
     if ranks.first:
         finish(surrogate, seen, held_out, training, archive, stop)
 
 
-def prepare(training: Training, archive: Archive) -> tuple[Surrogate, Tensor]:
-    """An untrained surrogate, and the whitened fields (member, channel, mode) it will see."""
-    fields = load(training, archive)
-    surrogate = Surrogate.fit(
-        training.surrogate,
-        fields[: training.members],
-        training.simulation.grid,
-        seed=training.seed,
-    )
-    if training.translations and not surrogate.basis.homogeneous:
-        raise ValueError(
-            "expected fields whose mean is the same everywhere for training.translations, got a "
-            "mean that varies in space; set training.translations=false"
-        )
-    windows = training.surrogate.path.windows
-    if windows is not None:
-        groups = int(windows.groups(surrogate.basis.modes).max()) + 1
-        how = "one after the other" if windows.disjoint(groups) else "overlapping"
-        say(f"{training.name}: {groups} windows by {windows.by}, {how}")
-    return surrogate, surrogate.basis.analyse(fields, training.simulation.grid)
-
-
 def optimise(
     surrogate: Surrogate,
-    x: Tensor,
+    seen: Members,
     held_out: Tensor,
     training: Training,
     archive: Archive,
@@ -144,7 +123,7 @@ def optimise(
     """
     state = begin(surrogate, training)
     made_of = fingerprint(training, archive, state.parameters, ranks.count)
-    batches = Batches(x, surrogate, training, ranks.slots(training.batch))
+    batches = Batches(seen, surrogate, training, ranks.slots(training.batch))
     pace, asked = Pace(training.batch), 0.0
 
     def test() -> dict[str, Any]:
@@ -200,7 +179,7 @@ def stopped(training: Training, step: int, reason: str) -> str:
 
 def finish(
     surrogate: Surrogate,
-    x: Tensor,
+    seen: Members,
     held_out: Tensor,
     training: Training,
     archive: Archive,
@@ -218,7 +197,7 @@ def finish(
 
     if training.steps:
         if training.surrogate.process.kind == "learned":
-            distances = surrogate.learn(x, seed=training.seed)
+            distances = surrogate.learn(seen.first(FEW), seed=training.seed)
             say(f"{training.name}: learnt a process, {distances[0]:.4g} -> {min(distances):.4g}")
         say(f"{training.name}: calibrating")
         pause()
