@@ -47,6 +47,7 @@ def training(spec: Training, archive: Archive) -> list[str]:
         [
             ("members", f"{spec.members}, and {spec.held_out} held out"),
             ("steps", f"{spec.steps} of {spec.batch} members"),
+            ("levels", _grids(spec)),
             ("learning rate", f"{spec.learning_rate:g}, averaged with {_averaged(spec)}"),
             ("time", _clock(_seconds(lines))),
             ("pace", _pace(lines)),
@@ -92,6 +93,12 @@ def _pace(lines: list[dict[str, Any]]) -> str:
         f"{rate:.4g} samples/s, {middle:.3g} ms a step (95%: {high:.3g}), {wait:.1%} of it "
         "waiting for data"
     )
+
+
+def _grids(spec: Training) -> str:
+    """The coarse grids that training began on; nothing where there were none."""
+    shown = [f"{' × '.join(map(str, one.points))} for {one.share:.0%}" for one in spec.levels]
+    return f"{', '.join(shown)} of the steps, then the data's" if shown else ""
 
 
 def _averaged(spec: Training) -> str:

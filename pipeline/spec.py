@@ -23,6 +23,9 @@ from pushforward.generative.bases import outline
 from pushforward.generative.draw import check_process
 from pushforward.generative.extension import finer
 from pushforward.generative.presets import merged
+from pushforward.generative.restriction import WAVES
+from pushforward.levels import Level
+from pushforward.levels import check as check_levels
 from pushforward.lineage import Spec
 from pushforward.mistakes import sentence, unknown
 from pushforward.solvers import Grid
@@ -40,6 +43,7 @@ class Training(Spec):
     relative width `width` where that is given; `snapshots` averages are stored beside them, from
     which any other width can be had afterwards (see `ema`). Fields of more than `memory` GiB
     (4 where it is not given) are read while it runs, in another order (see `preparation`).
+    `levels` are coarser grids to begin on (see `levels`).
 
     >>> from pushforward.study import Study
     >>> training = Study.load("smoke", ["training.frames=[-1]"]).training
@@ -51,7 +55,7 @@ class Training(Spec):
     verb: ClassVar[str] = "train"
     above: ClassVar[str | None] = "simulation"
     layout: ClassVar[frozenset[str]] = frozenset({"checkpoint_every"})
-    later: ClassVar[frozenset[str]] = frozenset({"memory", "width", "snapshots"})
+    later: ClassVar[frozenset[str]] = frozenset({"levels", "memory", "width", "snapshots"})
 
     simulation: Simulation
     frames: tuple[int, ...] = (-1,)
@@ -70,6 +74,7 @@ class Training(Spec):
     memory: Positive | None = None
     width: Annotated[float, Field(gt=0, le=WIDEST)] | None = None
     snapshots: Whole = 0
+    levels: tuple[Level, ...] = ()
 
     @field_validator("surrogate", mode="before")
     @classmethod
@@ -91,6 +96,17 @@ class Training(Spec):
             )
         modes = outline(surrogate.basis, grid, len(self.frames) * len(self.simulation.channels))
         surrogate.path.on(modes, surrogate.process.dynamics())  # has the basis what it orders by?
+        check_levels(self.levels, grid)
+        for level in self.levels:
+            if surrogate.basis not in WAVES:
+                raise ValueError(
+                    f"expected a basis of waves for levels, got {surrogate.basis}; leave them out "
+                    f"or choose {' or '.join(WAVES)}"
+                )
+            modes = outline(
+                surrogate.basis, level.on(grid), len(self.frames) * len(self.simulation.channels)
+            )
+            surrogate.path.on(modes, surrogate.process.dynamics())
         count = len(self.simulation.times)
         places = [frame % count for frame in self.frames if -count <= frame < count]
         if not self.frames or len(places) < len(self.frames) or len({*places}) < len(places):

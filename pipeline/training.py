@@ -25,7 +25,7 @@ from torch import Tensor
 
 from pushforward import snapshots
 from pushforward.archive import WEIGHTS, Archive
-from pushforward.batches import Batches, Members
+from pushforward.batches import Members
 from pushforward.blocks import done
 from pushforward.checkpoint import Checkpoint, State
 from pushforward.curve import Curve
@@ -37,6 +37,7 @@ from pushforward.preemption import Preemption
 from pushforward.preparation import prepare
 from pushforward.progress import bar, say
 from pushforward.ranks import Ranks, joined
+from pushforward.schedule import Schedule
 from pushforward.shelf import CHECKPOINT
 from pushforward.spec import Training
 from pushforward.validation import calibration, likelihood, validate
@@ -121,9 +122,9 @@ def optimise(
 
     Raises InterruptedError, with a checkpoint on the disk, when any rank is told to stop.
     """
+    schedule = Schedule(surrogate, seen, training, ranks.slots(training.batch))
     state = begin(surrogate, training)
     made_of = fingerprint(training, archive, state.parameters, ranks.count)
-    batches = Batches(seen, surrogate, training, ranks.slots(training.batch))
     pace, asked = Pace(training.batch), 0.0
 
     def test() -> dict[str, Any]:
@@ -139,9 +140,10 @@ def optimise(
         with bar(training.verb, training.steps, "steps", done=state.step) as advance:
             while state.step < training.steps and not asked:
                 pace.begin()
-                rate, batch = learning_rate(training, state.step), batches(state.step)
+                rate = learning_rate(training, state.step)
+                level, batch = schedule(state.step)
                 pace.fed()
-                loss, tally = descend(surrogate, state.parameters, batch, training, pool)
+                loss, tally = descend(level, state.parameters, batch, training, pool)
                 gradients = [p.grad for p in state.parameters if p.grad is not None]
                 loss, asked, *tally = ranks.add(gradients, loss, stop.asked, *tally)
                 state.advance(rate)
