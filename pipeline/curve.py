@@ -17,6 +17,7 @@ from typing import Any
 from pushforward.archive import Archive
 from pushforward.bands import added, means
 from pushforward.checkpoint import State
+from pushforward.loggers import Tell
 from pushforward.pace import Pace
 from pushforward.spec import Training
 
@@ -25,10 +26,13 @@ LINES, TESTS = 200, 20  # of a whole curve
 
 
 class Curve:
-    """The curve of a training that goes on from a state; lines beyond it are dropped."""
+    """The curve of a training that goes on from a state; lines beyond it are dropped.
 
-    def __init__(self, training: Training, archive: Archive, state: State) -> None:
-        self.training, self.archive, self.state = training, archive, state
+    Every line is told to `tell` as well (see `loggers`).
+    """
+
+    def __init__(self, training: Training, archive: Archive, state: State, tell: Tell) -> None:
+        self.training, self.archive, self.state, self.tell = training, archive, state, tell
         self.every = max(training.steps // LINES, 1)
         lines = archive.read_lines(training, FILE)
         archive.write_lines(training, FILE, [one for one in lines if one["step"] <= state.step])
@@ -67,6 +71,7 @@ class Curve:
             if self.training.held_out:
                 self._check(line["held_out_loss"])
         self.archive.append_line(self.training, FILE, line)
+        self.tell(line)
         self.state.losses.clear()
         self.state.tally = added([])
 

@@ -32,6 +32,7 @@ from pushforward.curve import Curve
 from pushforward.descent import begin, descend, learning_rate
 from pushforward.fingerprint import fingerprint
 from pushforward.generative import Surrogate
+from pushforward.loggers import package, telling
 from pushforward.pace import Pace
 from pushforward.preemption import Preemption
 from pushforward.preparation import prepare
@@ -52,6 +53,7 @@ def train(
     *,
     threads: int | None = None,
     max_seconds: float | None = None,
+    log: str | None = None,
 ) -> str:
     """Trains what is missing of a surrogate, and seals it; returns its name.
 
@@ -59,8 +61,10 @@ def train(
     Run again after any interruption: it goes on at its last checkpoint, to the same bits. After
     `max_seconds`, and at SIGTERM and SIGUSR1, it finishes its step, stores a checkpoint and stops.
     Started by torchrun or srun, every rank computes its share of each batch (see `ranks`).
+    `log` names a logger that is told the learning curve (see `loggers`).
 
-    Raises LookupError, with what to run, when the simulation is not complete, InterruptedError
+    Raises LookupError, with what to run, when the simulation is not complete or a logger's package
+    is missing, InterruptedError
     when it was told to stop, ValueError for a checkpoint of other data and for more ranks than
     members in a batch, FloatingPointError when the loss is no number any more, ConnectionError
     when a rank is lost, OSError when the disk refuses.
@@ -76,12 +80,14 @@ def train(
             return training.name
         archive.require(training.simulation)
         check_ranks(training, ranks)
+        if log is not None:
+            package(log)  # on every rank, so that none waits for one that refuses
         before = torch.get_num_threads()
         torch.set_num_threads(1 if training.slices > 1 else threads or before)
         try:
             # the weights are the last thing stored before the seal
             if not ranks.agree((archive.folder(training) / WEIGHTS).is_file()):
-                learn(training, archive, ranks, stop)
+                learn(training, archive, ranks, stop, log if ranks.first else None)
         finally:
             torch.set_num_threads(before)
         if ranks.first:
@@ -99,12 +105,14 @@ def check_ranks(training: Training, ranks: Ranks) -> None:
         )
 
 
-def learn(training: Training, archive: Archive, ranks: Ranks, stop: Preemption) -> None:
+def learn(
+    training: Training, archive: Archive, ranks: Ranks, stop: Preemption, log: str | None
+) -> None:
     """From stored fields to stored weights."""
     if ranks.first:
         archive.create(training)
     surrogate, seen, held_out = prepare(training, archive)
-    optimise(surrogate, seen, held_out, training, archive, ranks, stop)
+    optimise(surrogate, seen, held_out, training, archive, ranks, stop, log)
     if ranks.first:
         finish(surrogate, seen, held_out, training, archive, stop)
 
@@ -117,6 +125,7 @@ def optimise(
     archive: Archive,
     ranks: Ranks,
     stop: Preemption,
+    log: str | None,
 ) -> None:
     """The loop, from the last checkpoint to the last step; leaves averaged weights in place.
 
@@ -135,9 +144,12 @@ def optimise(
         ThreadPoolExecutor(training.slices) as pool,
     ):
         resume(state, checkpoint, training, ranks)
-        curve = Curve(training, archive, state) if ranks.first else None
         began = time.monotonic() - state.seconds
-        with bar(training.verb, training.steps, "steps", done=state.step) as advance:
+        with (
+            telling(log, training, archive.root, state.step) as tell,
+            bar(training.verb, training.steps, "steps", done=state.step) as advance,
+        ):
+            curve = Curve(training, archive, state, tell) if ranks.first else None
             while state.step < training.steps and not asked:
                 pace.begin()
                 rate = learning_rate(training, state.step)
