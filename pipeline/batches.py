@@ -62,6 +62,10 @@ class Members(Protocol):
         """Those of the first few members."""
         ...
 
+    def close(self) -> None:
+        """Lets go of what can be read again."""
+        ...
+
 
 class Resident:
     """Whitened fields x (member, channel, mode) in memory."""
@@ -78,6 +82,9 @@ class Resident:
 
     def first(self, count: int) -> Float[Tensor, "member channel mode"]:
         return self.x[:count]
+
+    def close(self) -> None:
+        pass  # there is nothing to read it from again
 
     def _order(self, epoch: int) -> Int[Tensor, " member"]:
         keys = uniforms(self.seed, Use.ORDER, [0], [torch.arange(len(self.x))], epoch % 2**24)
@@ -100,6 +107,9 @@ class Streamed:
     def first(self, count: int) -> Float[Tensor, "member channel mode"]:
         few = self.reader.source.read(range(min(count, len(self))))
         return self.basis.analyse(torch.from_numpy(few), self.basis.grid)
+
+    def close(self) -> None:
+        self.reader.close()
 
 
 def at(members: Members, places: Sequence[int]) -> Int[Tensor, " place"]:

@@ -53,3 +53,6 @@ class _Some:
 
     def first(self, count: int) -> Tensor:
         return self.members.first(count)[..., self.kept]
+
+    def close(self) -> None:
+        self.members.close()

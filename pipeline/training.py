@@ -112,7 +112,10 @@ def learn(
     if ranks.first:
         archive.create(training)
     surrogate, seen, held_out = prepare(training, archive)
-    optimise(surrogate, seen, held_out, training, archive, ranks, stop, log)
+    try:
+        optimise(surrogate, seen, held_out, training, archive, ranks, stop, log)
+    finally:
+        seen.close()  # what is read ahead, and the threads
     if ranks.first:
         finish(surrogate, seen, held_out, training, archive, stop)
 

@@ -270,3 +270,22 @@ def test_a_batch_of_streamed_members_is_that_of_resident_ones(
         found.first(3), one.first(3)
     )
     found.reader.close()
+
+
+def test_nothing_is_held_when_a_training_ends_or_stops(
+    training: Training, stored: Archive, archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    simulate(training.simulation, archive)
+    found: list[Streamed] = []
+
+    def keep(*arguments: object) -> object:
+        surrogate, members, held_out = preparation.prepare(*arguments)  # type: ignore[arg-type]
+        assert isinstance(members, Streamed)
+        found.append(members)
+        return surrogate, members, held_out
+
+    monkeypatch.setattr(room, "prepare", keep)
+    with pytest.raises(InterruptedError):
+        room.train(training, archive, max_seconds=1e-9)
+    room.train(training, archive)
+    assert [one.reader.held for one in found] == [0, 0]
