@@ -14,10 +14,10 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 
@@ -113,7 +113,14 @@ def simulate(study: Source, /, *, options: Options = PLAIN) -> None:
 
 
 @app.command(sort_key=2)
-def train(study: Source, /, *, max_seconds: float | None = None, options: Options = PLAIN) -> None:
+def train(
+    study: Source,
+    /,
+    *,
+    max_seconds: float | None = None,
+    log: Literal["tensorboard", "mlflow", "wandb"] | None = None,
+    options: Options = PLAIN,
+) -> None:
     """Train a study's surrogate, from its last checkpoint if there is one.
 
     At SIGTERM, at SIGUSR1 and when its time is up it stores a checkpoint and exits with 75: the
@@ -124,10 +131,12 @@ def train(study: Source, /, *, max_seconds: float | None = None, options: Option
     ----------
     max_seconds
         Stop after this time; by default only at the end.
+    log
+        A logger that is told the learning curve, beside the one in the archive.
     """
     if max_seconds is not None and not max_seconds > 0:
         raise UsageError(f"--max-seconds: expected more than 0, got {max_seconds:g}; raise it")
-    _stages(study, options, ("train",), max_seconds)
+    _stages(study, options, ("train",), {"max_seconds": max_seconds, "log": log})
 
 
 @app.command(sort_key=3)
@@ -210,9 +219,12 @@ def load(source: str, options: Options) -> Study:
 
 
 def _stages(
-    source: str, options: Options, stages: Sequence[str], max_seconds: float | None = None
+    source: str, options: Options, stages: Sequence[str], how: Mapping[str, Any] | None = None
 ) -> None:
-    """Runs some of the verbs of a study, as flows or plainly, and says what came out."""
+    """Runs some of the verbs of a study, as flows or plainly, and says what came out.
+
+    `how` are options of a training by itself.
+    """
     study, root = load(source, options), str(options.root)
     workers, here = options.workers or cores(), runs.place()
     if here.count > 1 and stages != ("train",):
@@ -221,9 +233,9 @@ def _stages(
             f"{', '.join(stages)}; start these once, with --workers"
         )
     if options.no_prefect or here.count > 1:  # one server a rank would be many
-        runs.plainly(study, root, workers, stages, max_seconds)
+        runs.plainly(study, root, workers, stages, how or {})
     else:
-        runs.as_flows(study, root, workers, stages, max_seconds, debug=options.debug)
+        runs.as_flows(study, root, workers, stages, how or {}, debug=options.debug)
     if here.rank == 0:
         runs.tell(study, root, stages[-1])
 

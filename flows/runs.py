@@ -5,8 +5,8 @@ Everything heavy is imported when it is needed, so that --help answers at once.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pushforward import Study
@@ -36,21 +36,21 @@ def as_flows(
     root: str,
     workers: int,
     stages: Sequence[str],
-    max_seconds: float | None,
+    options: Mapping[str, Any],
     *,
     debug: bool,
 ) -> None:
-    """Runs verbs of a study as flows."""
+    """Runs verbs of a study as flows; `options` are those of a training by itself."""
     from pushforward.flows.terminal import prefect_in_terminal
 
     with prefect_in_terminal(debug):
         from pushforward.flows.study import run_stages
 
-        run_stages(study, root, workers, stages, max_seconds)
+        run_stages(study, root, workers, stages, **options)
 
 
 def plainly(
-    study: Study, root: str, workers: int, stages: Sequence[str], max_seconds: float | None
+    study: Study, root: str, workers: int, stages: Sequence[str], options: Mapping[str, Any]
 ) -> None:
     """The same without Prefect."""
     import pushforward as verbs
@@ -58,8 +58,8 @@ def plainly(
     archive = verbs.Archive(root)
     for stage in stages:
         spec = getattr(study, SPECS[stage])
-        options = {"max_seconds": max_seconds} if stage == "train" else {"workers": workers}
-        getattr(verbs, stage)(spec, archive, **options)
+        how = options if stage == "train" else {"workers": workers}
+        getattr(verbs, stage)(spec, archive, **how)
     if stages[-1] == "evaluate":
         from pushforward.report import report as write
 

@@ -44,13 +44,18 @@ def simulate(simulation: Simulation, root: str = "runs", workers: int = 1) -> st
 
 
 @flow(flow_run_name="{training.name}", persist_result=False)
-def train(training: Training, root: str = "runs", max_seconds: float | None = None) -> str:
+def train(
+    training: Training,
+    root: str = "runs",
+    max_seconds: float | None = None,
+    log: str | None = None,
+) -> str:
     """Trains the surrogate, from its last checkpoint if there is one; the verb, as one task run.
 
     >>> train.name, list(train.parameters.properties)
-    ('train', ['training', 'root', 'max_seconds'])
+    ('train', ['training', 'root', 'max_seconds', 'log'])
     """
-    return _train(training, root, max_seconds)
+    return _train(training, root, max_seconds, log)
 
 
 @flow(flow_run_name="{generation.name}", persist_result=False)
@@ -92,8 +97,8 @@ def evaluate(
 
 
 @task(name="train", task_run_name="{training.name}", cache_policy=NO_CACHE, persist_result=False)
-def _train(training: Training, root: str, max_seconds: float | None) -> str:
-    return learning.train(training, Archive(root), max_seconds=max_seconds)
+def _train(training: Training, root: str, max_seconds: float | None, log: str | None) -> str:
+    return learning.train(training, Archive(root), max_seconds=max_seconds, log=log)
 
 
 @task(name="score", task_run_name="{evaluation.name}", cache_policy=NO_CACHE, persist_result=False)

@@ -33,17 +33,18 @@ def run_stages(
     workers: int,
     stages: Sequence[str],
     max_seconds: float | None = None,
+    log: str | None = None,
 ) -> str:
     """Runs the whole study as one flow, or one of its verbs by itself; returns the last name.
 
-    `max_seconds` are those of a training by itself.
+    `max_seconds` and `log` are those of a training by itself.
     """
     if len(stages) > 1:
         return run(study, root, workers)
     if stages[0] == "simulate":
         return simulate(study.simulation, root, workers)
     if stages[0] == "train":
-        return train(study.training, root, max_seconds)
+        return train(study.training, root, max_seconds, log)
     if stages[0] == "generate":
         return generate(study.generation, root, workers)
     return evaluate(study.evaluation, root, study.title, study.description, workers)

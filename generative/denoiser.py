@@ -139,6 +139,12 @@ class NeuralDenoiser(Denoiser):
         self.gain.data = torch.where(coarse.certainty > 0, coarse.gain.data, 0.0)
         self._paint()
 
+    def share(self, fine: NeuralDenoiser) -> None:
+        """Uses the network of a denoiser on a finer grid itself: what trains one trains both."""
+        self.network, self.gain = fine.network, fine.gain
+        self.size.copy_(fine.size)
+        self._paint()
+
     def _shades(self) -> Tensor:
         """The deviation of a coefficient to the power of each colour, (colour, channel, mode)."""
         deviation = torch.exp(self.basis.log_variance / 2)

@@ -4,13 +4,15 @@ A batch is a function of (seed, step) alone. Members come in the order of one pe
 epoch, noise levels are spread over [0, 1), one member in each of `batch` strata (narrower towards
 the noise, see TILT), and noise and shifts are addressed like every other random number (see
 `solvers.normals`). So a training that was stopped at a step goes on with exactly the batches it
-would have seen.
+would have seen. Members that do not fit in memory are read as they come, and whitened batch by
+batch; their order is that of a `Reader`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -18,26 +20,102 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from pushforward.archive import Archive
-from pushforward.generative import Surrogate
+from pushforward.generative import Basis, Surrogate
+from pushforward.reader import Reader
 from pushforward.solvers import Use, uniforms
 from pushforward.spec import Training
 
+TILT = 1.5  # how much more often large scales are looked at than small ones (1: equally)
 
-def load(training: Training, archive: Archive) -> Float[Tensor, "n channel ..."]:
-    """The members a training learns from and those it holds out, float32, frames as channels.
 
-    Shape (members + held_out, frames * channels, *grid). Raises LookupError, with what to run,
-    when the simulation is not complete.
+def load(
+    training: Training, archive: Archive, members: range | None = None
+) -> Float[Tensor, "n channel ..."]:
+    """Members (None: all that a training learns from or holds out), float32, frames as channels.
+
+    Shape (member, frames * channels, *grid). Raises LookupError, with what to run, when the
+    simulation is not complete.
     """
-    count = training.members + training.held_out
-    dataset = archive.open(training.simulation).isel(member=slice(0, count))
+    some = range(training.members + training.held_out) if members is None else members
+    dataset = archive.open(training.simulation).isel(member=slice(some.start, some.stop))
     stack = [
         dataset[name].isel(time=frame).values.astype(np.float32) for frame, name in training.stack
     ]
     return torch.from_numpy(np.stack(stack, axis=1))
 
 
-TILT = 1.5  # how much more often large scales are looked at than small ones (1: equally)
+class Members(Protocol):
+    """Whitened fields of the members that are learnt from, by place: epoch after epoch."""
+
+    def __len__(self) -> int: ...
+
+    @property
+    def order(self) -> Callable[[int], Tensor]:
+        """The members (member,) in the order in which they come in an epoch."""
+        ...
+
+    def rows(self, places: Sequence[int]) -> Float[Tensor, "place channel mode"]:
+        """The whitened fields at some places."""
+        ...
+
+    def first(self, count: int) -> Float[Tensor, "member channel mode"]:
+        """Those of the first few members."""
+        ...
+
+    def close(self) -> None:
+        """Lets go of what can be read again."""
+        ...
+
+
+class Resident:
+    """Whitened fields x (member, channel, mode) in memory."""
+
+    def __init__(self, x: Float[Tensor, "member channel mode"], seed: int) -> None:
+        self.x, self.seed = x, seed
+        self.order: Callable[[int], Tensor] = lru_cache(maxsize=2)(self._order)
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def rows(self, places: Sequence[int]) -> Float[Tensor, "place channel mode"]:
+        return self.x[at(self, places)]
+
+    def first(self, count: int) -> Float[Tensor, "member channel mode"]:
+        return self.x[:count]
+
+    def close(self) -> None:
+        pass  # there is nothing to read it from again
+
+    def _order(self, epoch: int) -> Int[Tensor, " member"]:
+        keys = uniforms(self.seed, Use.ORDER, [0], [torch.arange(len(self.x))], epoch % 2**24)
+        return torch.argsort(keys[0], stable=True)
+
+
+class Streamed:
+    """Fields that are read when they are wanted, whitened in a basis."""
+
+    def __init__(self, reader: Reader, basis: Basis) -> None:
+        self.reader, self.basis = reader, basis
+        self.order: Callable[[int], Tensor] = reader.order
+
+    def __len__(self) -> int:
+        return len(self.reader)
+
+    def rows(self, places: Sequence[int]) -> Float[Tensor, "place channel mode"]:
+        return self.basis.analyse(self.reader.rows(places), self.basis.grid)
+
+    def first(self, count: int) -> Float[Tensor, "member channel mode"]:
+        few = self.reader.source.read(range(min(count, len(self))))
+        return self.basis.analyse(torch.from_numpy(few), self.basis.grid)
+
+    def close(self) -> None:
+        self.reader.close()
+
+
+def at(members: Members, places: Sequence[int]) -> Int[Tensor, " place"]:
+    """Which members are at some places: every one once an epoch."""
+    n = len(members)
+    return torch.stack([members.order(place // n)[place % n] for place in places])
 
 
 class Batch(NamedTuple):
@@ -57,18 +135,22 @@ class Batches:
     """
 
     def __init__(
-        self, x: Tensor, surrogate: Surrogate, training: Training, slots: range | None = None
+        self,
+        x: Tensor | Members,
+        surrogate: Surrogate,
+        training: Training,
+        slots: range | None = None,
     ) -> None:
-        self.x, self.basis, self.training = x, surrogate.basis, training
+        self.members: Members = Resident(x, training.seed) if isinstance(x, Tensor) else x
+        self.basis, self.training = surrogate.basis, training
         self.slots = range(training.batch) if slots is None else slots
         # the other losses are integrals over time, which even times are the average of
         self.tilt = TILT if surrogate.architecture.loss.weight == "turn" else 1.0
         self.levels, self.variation = surrogate.levels, surrogate.architecture.variation
-        self.permutation = lru_cache(maxsize=2)(self._permutation)
 
     def __call__(self, step: int) -> Batch:
         seed, batch, slots = self.training.seed, self.training.batch, self.slots
-        x = self.x[self.indices(step)]
+        x = self.members.rows(self.places(step))
         if self.training.translations:
             axes = torch.arange(self.basis.grid.ndim)
             x = self.basis.translate(x, uniforms(seed, Use.SHIFT, slots, [axes], step))
@@ -81,14 +163,10 @@ class Batches:
             log_snr = self.variation(self.levels, t, u)
         return Batch(x, t, self.basis.noise(seed, Use.TRAINING, slots, step), log_snr)
 
+    def places(self, step: int) -> list[int]:
+        """Where a step's batch lies in the sequence of all members, epoch after epoch."""
+        return [step * self.training.batch + slot for slot in self.slots]
+
     def indices(self, step: int) -> Int[Tensor, " batch"]:
         """Which members make a step's batch: every member once an epoch."""
-        places = [step * self.training.batch + slot for slot in self.slots]
-        n = len(self.x)
-        return torch.stack([self.permutation(place // n)[place % n] for place in places])
-
-    def _permutation(self, epoch: int) -> Int[Tensor, " n"]:
-        keys = uniforms(
-            self.training.seed, Use.ORDER, [0], [torch.arange(len(self.x))], epoch % 2**24
-        )
-        return torch.argsort(keys[0], stable=True)
+        return at(self.members, self.places(step))

@@ -1,9 +1,9 @@
 """A training's whole state as plain tensors, so that it can stop and go on without a difference.
 
-Network, its moving average, the optimiser's moments and the step lie in one safetensors file, with
-the fingerprint of what they were made of (see `fingerprint`) and a checksum. It is written beside
-its place, flushed and moved there in one step, so a kill leaves the last whole one; and by a
-thread of its own, from a copy, so that the loop goes on meanwhile.
+Network, its moving averages, the optimiser's moments and the step lie in one safetensors file,
+with the fingerprint of what they were made of (see `fingerprint`) and a checksum. It is written
+beside its place, flushed and moved there in one step, so a kill leaves the last whole one; and by
+a thread of its own, from a copy, so that the loop goes on meanwhile.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from pushforward.archive import Archive
+from pushforward.bands import added
+from pushforward.ema import Decay, Power, Rule, follow
 from pushforward.fingerprint import verify
 from pushforward.progress import say
 from pushforward.shelf import CHECKPOINT
@@ -32,15 +34,20 @@ CLIP = 1.0  # largest norm of a gradient
 class State:
     """What changes while a training runs: parameters, their average, the optimiser, the step.
 
-    `losses` are those since the last line of the learning curve.
+    `average` follows `rule` and is what is kept; `others` are followed to be stored on the way, by
+    their widths. `losses` are those since the last line of the learning curve, `tally` the same by
+    band of noise (see `bands`).
     """
 
     parameters: Sequence[nn.Parameter]
     average: list[Tensor]
     optimizer: torch.optim.Optimizer
+    rule: Rule = field(default_factory=lambda: Decay(0.999))
+    others: dict[float, list[Tensor]] = field(default_factory=dict)
     step: int = 0
     seconds: float = 0.0
     losses: list[float] = field(default_factory=list)
+    tally: list[float] = field(default_factory=lambda: added([]))
 
     def __post_init__(self) -> None:
         for p in self.parameters:  # what AdamW starts with, so that there is something to fill
@@ -50,16 +57,15 @@ class State:
                 "exp_avg_sq": torch.zeros_like(p),
             }
 
-    def advance(self, rate: float, decay: float) -> None:
-        """One step down the parameters' gradients, and of their moving average."""
+    def advance(self, rate: float) -> None:
+        """One step down the parameters' gradients, and of their moving averages."""
         torch.nn.utils.clip_grad_norm_(self.parameters, CLIP)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.step()
-        weight = 1 - min(decay, (self.step + 1) / (self.step + 10))
-        with torch.no_grad():
-            for average, parameter in zip(self.average, self.parameters, strict=True):
-                average.lerp_(parameter, weight)
+        follow(self.average, self.parameters, self.rule.weight(self.step))
+        for width, average in self.others.items():
+            follow(average, self.parameters, Power(width).weight(self.step))
         self.step += 1
 
     def settle(self) -> None:
@@ -79,6 +85,8 @@ class State:
             named[f"{i}.parameter"], named[f"{i}.average"] = parameter.detach(), average
             for name, value in self.optimizer.state[parameter].items():
                 named[f"{i}.{name}"] = value
+            for width, others in self.others.items():
+                named[f"{i}.average.{width:g}"] = others[i]
         return named
 
 
@@ -113,7 +121,8 @@ class Checkpoint:
         """
         self.wait()
         copied = {name: tensor.clone() for name, tensor in state.tensors().items()}
-        values = {"step": state.step, "seconds": state.seconds, "losses": [*state.losses]}
+        values = {"step": state.step, "seconds": state.seconds}
+        values |= {"losses": [*state.losses], "tally": [*state.tally]}
         self._pending = self._writer.submit(self._store, copied, values)
 
     def wait(self) -> None:
@@ -145,6 +154,7 @@ class Checkpoint:
             tensor.copy_(tensors[name])
         state.step, state.seconds = values["step"], values["seconds"]
         state.losses = values["losses"]
+        state.tally = values.get("tally", state.tally)  # which older checkpoints do not have
         return True
 
     def _store(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:

@@ -12,8 +12,10 @@ from concurrent.futures import Executor
 import torch
 from torch import Tensor, nn
 
+from pushforward.bands import added, tally
 from pushforward.batches import Batch
 from pushforward.checkpoint import State
+from pushforward.ema import WIDTHS, Decay, Power
 from pushforward.generative import Surrogate
 from pushforward.spec import Training
 
@@ -26,7 +28,13 @@ def begin(surrogate: Surrogate, training: Training) -> State:
     optimizer = torch.optim.AdamW(
         parameters, lr=training.learning_rate, betas=BETAS, weight_decay=WEIGHT_DECAY, fused=True
     )
-    return State(parameters, [p.detach().clone() for p in parameters], optimizer)
+
+    def copy() -> list[Tensor]:
+        return [p.detach().clone() for p in parameters]
+
+    rule = Decay(training.ema) if training.width is None else Power(training.width)
+    others = {width: copy() for width in WIDTHS} if training.snapshots else {}
+    return State(parameters, copy(), optimizer, rule, others)
 
 
 def descend(
@@ -35,23 +43,26 @@ def descend(
     batch: Batch,
     training: Training,
     pool: Executor,
-) -> float:
-    """Leaves the gradient of these members' part of the mean loss in the parameters; returns it.
+) -> tuple[float, list[float]]:
+    """Leaves the gradient of these members' part of the mean loss in the parameters.
 
-    Every slice holds each n-th member, so all see the whole range of levels and cost the same.
-    They are added in order: bits depend on the number of slices, not on that of cores.
+    Returns that part, and the losses by band of noise (see `bands`). Every slice holds each n-th
+    member, so all see the whole range of levels and cost the same. They are added in order: bits
+    depend on the number of slices, not on that of cores.
     """
     slices = training.slices
 
-    def one(first: int) -> tuple[float, tuple[Tensor, ...]]:
-        part = (values[first::slices] for values in batch)
-        loss = surrogate.loss(*part).sum() / training.batch
-        return float(loss.detach()), torch.autograd.grad(loss, parameters)
+    def one(first: int) -> tuple[float, list[float], tuple[Tensor, ...]]:
+        part = Batch(*(values[first::slices] for values in batch))
+        losses = surrogate.loss(*part)
+        loss = losses.sum() / training.batch
+        gradient = torch.autograd.grad(loss, parameters)
+        return float(loss.detach()), tally(losses, part.log_snr), gradient
 
-    losses, gradients = zip(*pool.map(one, range(slices)), strict=True)
+    losses, tallies, gradients = zip(*pool.map(one, range(slices)), strict=True)
     for parameter, *parts in zip(parameters, *gradients, strict=True):
         parameter.grad = sum(parts[1:], start=parts[0])
-    return sum(losses)
+    return sum(losses), added(tallies)
 
 
 def learning_rate(training: Training, step: int) -> float:

@@ -48,6 +48,26 @@ def history(steps: Sequence[float], loss: Sequence[float], held_out: dict[float,
         return svg(figure, "training and held-out loss by step", "history")
 
 
+def levels(steps: Sequence[float], loss: dict[str, np.ndarray]) -> str:
+    """The running mean of the loss in bands of noise, by name, the noisiest (darkest) first."""
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=SIZE, layout="constrained")
+        axes = figure.subplots()
+        width = max(1, len(steps) // 20)
+        for place, values in enumerate(loss.values()):
+            known = np.isfinite(values)
+            ones, kept = np.ones(width), np.where(known, values, 0.0)
+            count = np.convolve(known, ones, mode="valid")
+            with np.errstate(invalid="ignore"):
+                mean = np.convolve(kept, ones, mode="valid") / count
+            dark = 1 - 0.75 * place / max(len(loss) - 1, 1)
+            middle = np.asarray(steps)[(width - 1) // 2 :][: len(mean)]
+            axes.plot(middle, mean, color=COLOURS["trained"], alpha=dark, lw=1.1)
+        axes.set(title="Loss by noise", xlabel="training step")
+        label = f"training loss by mean log snr: {', '.join(loss)}"
+        return svg(figure, label, "levels")
+
+
 def calibration(log_snr: Sequence[float], ratio: np.ndarray) -> str:
     """The denoiser's calibration (level, shell), 1 where exact, NaN where there is none.
 

@@ -8,7 +8,8 @@ Canonical means: sorted keys, no spaces, numbers in their field's type (1 is 1.0
 meant, -0.0 is 0.0) and in Python's shortest exact form. What only decides how results are laid out
 on disk (`block`) or when work is saved (`checkpoint_every`) is left out, at every depth; whatever
 may change a bit of the result is in. Defaults are written out, so that a default that changes in a
-later version changes the name.
+later version changes the name; all but those of options that came after the first names were given
+(`later`), which are left out while they ask for nothing, so that what is stored keeps its name.
 """
 
 from __future__ import annotations
@@ -40,12 +41,17 @@ class Value(BaseModel):
 
 
 class Spec(Value):
-    """What all four specs have: a kind, a name, and the upstream that they need."""
+    """What all four specs have: a kind, a name, and the upstream that they need.
+
+    `layout` names what is no part of the name, `later` what is one only where it is not the
+    default (which must never change).
+    """
 
     kind: ClassVar[str]
     verb: ClassVar[str]
     above: ClassVar[str | None] = None
     layout: ClassVar[frozenset[str]] = frozenset()
+    later: ClassVar[frozenset[str]] = frozenset()
 
     @property
     def name(self) -> str:
@@ -60,7 +66,9 @@ class Spec(Value):
 
     def identity(self) -> dict[str, Any]:
         """The lineage as JSON values, without what is layout only; its hash is the name."""
-        own = self.model_dump(mode="json", exclude=set(self.layout | {self.above or ""}))
+        fields = type(self).model_fields
+        unasked = {name for name in self.later if getattr(self, name) == fields[name].default}
+        own = self.model_dump(mode="json", exclude={*self.layout, *unasked, self.above or ""})
         values = {"kind": self.kind, **_plain(own)}
         if self.upstream is not None:
             values["upstream"] = self.upstream.identity()

@@ -1,4 +1,4 @@
-"""Where an ensemble comes from, as sections of its report: training, use, provenance.
+"""Where an ensemble comes from, as sections of its report: use and provenance.
 
 Everything is read from the archive: the lines that training logged, the manifests of the whole
 lineage, and the study itself, which is printed in full so that one file and one command repeat it.
@@ -6,87 +6,16 @@ lineage, and the study itself, which is printed in full so that one file and one
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from dataclasses import asdict
-from datetime import timedelta
 from html import escape
 from typing import Any
 
-import numpy as np
 import yaml
 
-from pushforward import figures, page
+from pushforward import learnt, page
 from pushforward.archive import Archive
 from pushforward.curve import FILE as METRICS
-from pushforward.generative import PRESETS
-from pushforward.spec import Training
 from pushforward.study import Study
-from pushforward.training import CALIBRATION, LIKELIHOOD
-
-
-def training(spec: Training, archive: Archive) -> list[str]:
-    """The loss by step and what training cost; a sentence when there was none."""
-    lines = [line for line in archive.read_lines(spec, METRICS) if "loss" in line]
-    # two processes that trained the same at once have both written
-    lines = [line for _, line in sorted({line["step"]: line for line in lines}.items())]
-    if spec.steps == 0 or not lines:
-        return [page.paragraph("The network was not trained: this is the Gaussian surrogate.")]
-    held_out = {
-        float(line["step"]): float(line["held_out_loss"])
-        for line in lines
-        if line.get("held_out_loss") is not None and math.isfinite(line["held_out_loss"])
-    }
-    steps = [float(line["step"]) for line in lines]
-    drawing = figures.history(steps, [float(line["loss"]) for line in lines], held_out)
-    own = changed(asdict(spec.surrogate), asdict(PRESETS[spec.surrogate.preset]))
-    network = _flat(asdict(spec.surrogate.backbone))
-    surrogate = "; ".join([spec.surrogate.preset, ", ".join(network), *_flat(own)])
-    facts = page.facts(
-        [
-            ("members", f"{spec.members}, and {spec.held_out} held out"),
-            ("steps", f"{spec.steps} of {spec.batch} members"),
-            ("learning rate", f"{spec.learning_rate:g}, averaged with {spec.ema:g}"),
-            ("time", _clock(_seconds(lines))),
-            ("last loss", f"{lines[-1]['loss']:.4g}"),
-            ("held-out loss", f"{list(held_out.values())[-1]:.4g}" if held_out else ""),
-            ("likelihood", _likelihood(archive, spec)),
-            ("surrogate", surrogate),
-        ]
-    )
-    more = _calibration(archive, spec)
-    notes = ["Loss: thin, each logged one; thick, the running mean"]
-    notes += ["; dots, on held-out members"] if held_out else []
-    notes += [
-        ". Calibration: what the denoiser gives back of each shell's power, 1 when exact, one "
-        "line for each noise level, the darker the noisier"
-    ] * bool(more)
-    return [page.figures([drawing, *more, facts]), page.paragraph("".join(notes) + ".", "note")]
-
-
-def _likelihood(archive: Archive, spec: Training) -> str:
-    """The bound on the log-likelihood of held-out members, where training measured it."""
-    if not (archive.folder(spec) / LIKELIHOOD).exists():
-        return ""
-    found = archive.read_json(spec, LIKELIHOOD)
-    if not found:
-        return ""
-    return (
-        f"at least {found['nats_per_dimension']:.4f} nats per dimension of held-out members, "
-        f"Gaussian surrogate {found['gaussian_nats_per_dimension']:.4f}: "
-        f"{found['gain_per_member']:.1f} \u00b1 {found['gain_error']:.1f} nats a member more"
-    )
-
-
-def _calibration(archive: Archive, spec: Training) -> list[str]:
-    """How calibrated the denoiser is per shell and noise level, where training measured it."""
-    if not (archive.folder(spec) / CALIBRATION).exists():
-        return []
-    values = archive.read_json(spec, CALIBRATION)
-    ratio = np.asarray(values["ratio"], dtype=float).mean(axis=1)  # over channels
-    if not np.isfinite(ratio).any():
-        return []
-    return [figures.calibration(values["log_snr"], ratio)]
 
 
 def usage(study: Study, archive: Archive) -> list[str]:
@@ -122,7 +51,7 @@ def provenance(study: Study, archive: Archive, scored: Mapping[str, Any]) -> lis
     rows = [
         (
             f"<code>{escape(manifest['name'])}</code>",
-            escape(_clock(cost)),
+            escape(learnt.clock(cost)),
             escape(
                 str(manifest["provenance"]["time"]).replace("T", " ").replace("+00:00", " UTC")
             ),
@@ -177,25 +106,8 @@ def _cost(
     if manifest["kind"] == "evaluation":
         return evaluation
     if manifest["kind"] == "training":
-        return _seconds(archive.read_lines(study.training, METRICS))
+        return learnt.seconds(archive.read_lines(study.training, METRICS))
     return manifest.get("seconds") or None
-
-
-def _seconds(lines: list[dict[str, Any]]) -> float | None:
-    """The largest time that a training log holds."""
-    values = [float(line["seconds"]) for line in lines if line.get("seconds") is not None]
-    return max(values) if values else None
-
-
-def _clock(seconds: float | None) -> str:
-    """A duration as people say it.
-
-    >>> _clock(3.21), _clock(75), _clock(None)
-    ('3.2 s', '0:01:15', '')
-    """
-    if seconds is None:
-        return ""
-    return f"{seconds:.1f} s" if seconds < 60 else str(timedelta(seconds=round(seconds)))
 
 
 def _code(code: dict[str, Any]) -> str:
@@ -222,32 +134,3 @@ def _machines(manifests: list[dict[str, Any]]) -> list[tuple[str, str]]:
     if len(seen) == 1:
         return [("", next(iter(seen)))]
     return [(f" ({', '.join(kinds)})", text) for text, kinds in seen.items()]
-
-
-def changed(values: dict[str, Any], base: dict[str, Any]) -> dict[str, Any]:
-    """What of nested values is not as in a base, the network aside.
-
-    >>> changed({"path": {"lowest": -2, "highest": 4}}, {"path": {"lowest": -4, "highest": 4}})
-    {'path': {'lowest': -2}}
-    """
-    found = {}
-    for key, value in values.items():
-        if isinstance(value, dict) and isinstance(base.get(key), dict):
-            value = changed(value, base[key])
-            if value and key != "backbone":
-                found[key] = value
-        elif value != base.get(key):
-            found[key] = value
-    return found
-
-
-def _flat(values: dict[str, Any]) -> list[str]:
-    """Names and values of a nested mapping, one text each.
-
-    >>> _flat({"path": {"hierarchy": 1.0}, "width": 32})
-    ['hierarchy 1.0', 'width 32']
-    """
-    flat: list[str] = []
-    for key, value in values.items():
-        flat += _flat(value) if isinstance(value, dict) else [f"{key} {value}"]
-    return flat

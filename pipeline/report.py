@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 import xarray as xr
 
-from pushforward import controls, figures, lines, origin, page, summary
+from pushforward import controls, figures, learnt, lines, origin, page, summary
 from pushforward.archive import Archive
 from pushforward.certificate_table import section as certified
 from pushforward.claims import SEEDS, across_seeds
@@ -79,7 +79,7 @@ def report(
         page.section("Scores", *score_table(scores)),
         page.section("Controls", *controlled(_controls(evaluation, archive), scores)),
         page.section("Solver", *certified(study.simulation, archive)),
-        page.section("Training", *origin.training(study.training, archive)),
+        page.section("Training", *learnt.training(study.training, archive)),
         page.section("Use the ensemble", *origin.usage(study, archive)),
         page.section("Provenance", *origin.provenance(study, archive, scores.attrs)),
     ]

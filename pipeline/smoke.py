@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from pushforward.generative import Architecture
+from pushforward.levels import scaled
 from pushforward.lineage import Value
 from pushforward.solvers import Grid
 from pushforward.spec import Evaluation, Generation, Simulation, Training
@@ -39,6 +40,8 @@ def shrink(evaluation: Evaluation) -> Evaluation:
         batch=min(training.batch, 8),
         calibration=min(training.calibration, MEMBERS),
         checkpoint_every=10,
+        levels=scaled(training.levels, training.simulation.grid, simulation.grid),
+        snapshots=min(training.snapshots, 4, training.steps),
     )
     return _change(
         evaluation,

@@ -17,11 +17,15 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from pushforward.dataset import Count, Positive, Seed, Simulation, Whole, boxed, check_block
+from pushforward.ema import WIDEST
 from pushforward.generative import BASES, Architecture, Sampler
 from pushforward.generative.bases import outline
 from pushforward.generative.draw import check_process
 from pushforward.generative.extension import finer
 from pushforward.generative.presets import merged
+from pushforward.generative.restriction import WAVES
+from pushforward.levels import Level
+from pushforward.levels import check as check_levels
 from pushforward.lineage import Spec
 from pushforward.mistakes import sentence, unknown
 from pushforward.solvers import Grid
@@ -35,6 +39,11 @@ class Training(Spec):
     periodic axes; leave it out for data that are not statistically homogeneous. `calibration`
     members are sampled once at the end to level each shell's variance. `steps` = 0 gives the exact
     Gaussian surrogate. `surrogate` names a preset; whatever else it says is changed in it.
+    The weights that are kept are averaged with decay `ema`, or by a power of the step with the
+    relative width `width` where that is given; `snapshots` averages are stored beside them, from
+    which any other width can be had afterwards (see `ema`). Fields of more than `memory` GiB
+    (4 where it is not given) are read while it runs, in another order (see `preparation`).
+    `levels` are coarser grids to begin on (see `levels`).
 
     >>> from pushforward.study import Study
     >>> training = Study.load("smoke", ["training.frames=[-1]"]).training
@@ -46,6 +55,7 @@ class Training(Spec):
     verb: ClassVar[str] = "train"
     above: ClassVar[str | None] = "simulation"
     layout: ClassVar[frozenset[str]] = frozenset({"checkpoint_every"})
+    later: ClassVar[frozenset[str]] = frozenset({"levels", "memory", "width", "snapshots"})
 
     simulation: Simulation
     frames: tuple[int, ...] = (-1,)
@@ -61,6 +71,10 @@ class Training(Spec):
     translations: bool = True
     calibration: Annotated[int, Field(ge=2)] = 256
     checkpoint_every: Count = 250
+    memory: Positive | None = None
+    width: Annotated[float, Field(gt=0, le=WIDEST)] | None = None
+    snapshots: Whole = 0
+    levels: tuple[Level, ...] = ()
 
     @field_validator("surrogate", mode="before")
     @classmethod
@@ -82,12 +96,28 @@ class Training(Spec):
             )
         modes = outline(surrogate.basis, grid, len(self.frames) * len(self.simulation.channels))
         surrogate.path.on(modes, surrogate.process.dynamics())  # has the basis what it orders by?
+        check_levels(self.levels, grid)
+        for level in self.levels:
+            if surrogate.basis not in WAVES:
+                raise ValueError(
+                    f"expected a basis of waves for levels, got {surrogate.basis}; leave them out "
+                    f"or choose {' or '.join(WAVES)}"
+                )
+            modes = outline(
+                surrogate.basis, level.on(grid), len(self.frames) * len(self.simulation.channels)
+            )
+            surrogate.path.on(modes, surrogate.process.dynamics())
         count = len(self.simulation.times)
         places = [frame % count for frame in self.frames if -count <= frame < count]
         if not self.frames or len(places) < len(self.frames) or len({*places}) < len(places):
             raise ValueError(
                 f"expected frames to be different indices of {count} times, got {self.frames}; "
                 f"choose from 0..{count - 1}"
+            )
+        if self.snapshots > self.steps:
+            raise ValueError(
+                f"expected snapshots <= steps, got {self.snapshots} and {self.steps}; lower "
+                "snapshots"
             )
         if self.slices > self.batch:
             raise ValueError(

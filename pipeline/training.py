@@ -5,38 +5,45 @@ r"""The second verb: fit a surrogate to stored members.
 The loop is a function of the step alone (see `batches`), so a training that is killed or told to
 stop, and run again, ends with the same bits as one that never was, on the same machine and numbers
 of threads and ranks; a checkpoint says when these are others (see `fingerprint`). The learning
-rate warms up over 100 steps and falls to 0 as half a cosine. What is kept is the moving average of
-the weights, with decay min(ema, (step + 1) / (step + 10)).
+rate warms up over 100 steps and falls to 0 as half a cosine. What is kept is a moving average of
+the weights (see `ema`).
 
-Files of a training: surrogate.safetensors (weights, basis, gains), metrics.jsonl (a line a logged
-step: step, loss, learning_rate, seconds, and now and then held_out_loss and calibration, see
-`validation`), calibration.json (on held-out fields, per shell), likelihood.json (on held-out
-fields, beside the Gaussian surrogate's), checkpoint.safetensors while it runs.
+Files of a training: surrogate.safetensors (weights, basis, gains), metrics.jsonl (losses, pace and
+tests, a line a logged step, see `curve`), calibration.json (on held-out fields, per shell),
+likelihood.json (on held-out fields, beside the Gaussian surrogate's), average-*.safetensors where
+they are asked for (see `snapshots`), checkpoint.safetensors while it runs.
 """
 
 from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from pushforward import snapshots
 from pushforward.archive import WEIGHTS, Archive
-from pushforward.batches import Batches, load
+from pushforward.batches import Members
 from pushforward.blocks import done
 from pushforward.checkpoint import Checkpoint, State
 from pushforward.curve import Curve
 from pushforward.descent import begin, descend, learning_rate
 from pushforward.fingerprint import fingerprint
 from pushforward.generative import Surrogate
+from pushforward.loggers import package, telling
+from pushforward.pace import Pace
 from pushforward.preemption import Preemption
+from pushforward.preparation import prepare
 from pushforward.progress import bar, say
 from pushforward.ranks import Ranks, joined
+from pushforward.schedule import Schedule
 from pushforward.shelf import CHECKPOINT
 from pushforward.spec import Training
 from pushforward.validation import calibration, likelihood, validate
 
+FEW = 1024  # members that a process may be learnt from
 CALIBRATION, LIKELIHOOD = "calibration.json", "likelihood.json"
 
 
@@ -46,6 +53,7 @@ def train(
     *,
     threads: int | None = None,
     max_seconds: float | None = None,
+    log: str | None = None,
 ) -> str:
     """Trains what is missing of a surrogate, and seals it; returns its name.
 
@@ -53,8 +61,10 @@ def train(
     Run again after any interruption: it goes on at its last checkpoint, to the same bits. After
     `max_seconds`, and at SIGTERM and SIGUSR1, it finishes its step, stores a checkpoint and stops.
     Started by torchrun or srun, every rank computes its share of each batch (see `ranks`).
+    `log` names a logger that is told the learning curve (see `loggers`).
 
-    Raises LookupError, with what to run, when the simulation is not complete, InterruptedError
+    Raises LookupError, with what to run, when the simulation is not complete or a logger's package
+    is missing, InterruptedError
     when it was told to stop, ValueError for a checkpoint of other data and for more ranks than
     members in a batch, FloatingPointError when the loss is no number any more, ConnectionError
     when a rank is lost, OSError when the disk refuses.
@@ -70,12 +80,14 @@ def train(
             return training.name
         archive.require(training.simulation)
         check_ranks(training, ranks)
+        if log is not None:
+            package(log)  # on every rank, so that none waits for one that refuses
         before = torch.get_num_threads()
         torch.set_num_threads(1 if training.slices > 1 else threads or before)
         try:
             # the weights are the last thing stored before the seal
             if not ranks.agree((archive.folder(training) / WEIGHTS).is_file()):
-                learn(training, archive, ranks, stop)
+                learn(training, archive, ranks, stop, log if ranks.first else None)
         finally:
             torch.set_num_threads(before)
         if ranks.first:
@@ -93,77 +105,73 @@ def check_ranks(training: Training, ranks: Ranks) -> None:
         )
 
 
-def learn(training: Training, archive: Archive, ranks: Ranks, stop: Preemption) -> None:
+def learn(
+    training: Training, archive: Archive, ranks: Ranks, stop: Preemption, log: str | None
+) -> None:
     """From stored fields to stored weights."""
     if ranks.first:
         archive.create(training)
-    surrogate, x = prepare(training, archive)
-    seen, held_out = x[: training.members], x[training.members :]
-    optimise(surrogate, seen, held_out, training, archive, ranks, stop)
+    surrogate, seen, held_out = prepare(training, archive)
+    try:
+        optimise(surrogate, seen, held_out, training, archive, ranks, stop, log)
+    finally:
+        seen.close()  # what is read ahead, and the threads
     if ranks.first:
         finish(surrogate, seen, held_out, training, archive, stop)
 
 
-def prepare(training: Training, archive: Archive) -> tuple[Surrogate, Tensor]:
-    """An untrained surrogate, and the whitened fields (member, channel, mode) it will see."""
-    fields = load(training, archive)
-    surrogate = Surrogate.fit(
-        training.surrogate,
-        fields[: training.members],
-        training.simulation.grid,
-        seed=training.seed,
-    )
-    if training.translations and not surrogate.basis.homogeneous:
-        raise ValueError(
-            "expected fields whose mean is the same everywhere for training.translations, got a "
-            "mean that varies in space; set training.translations=false"
-        )
-    windows = training.surrogate.path.windows
-    if windows is not None:
-        groups = int(windows.groups(surrogate.basis.modes).max()) + 1
-        how = "one after the other" if windows.disjoint(groups) else "overlapping"
-        say(f"{training.name}: {groups} windows by {windows.by}, {how}")
-    return surrogate, surrogate.basis.analyse(fields, training.simulation.grid)
-
-
 def optimise(
     surrogate: Surrogate,
-    x: Tensor,
+    seen: Members,
     held_out: Tensor,
     training: Training,
     archive: Archive,
     ranks: Ranks,
     stop: Preemption,
+    log: str | None,
 ) -> None:
     """The loop, from the last checkpoint to the last step; leaves averaged weights in place.
 
     Raises InterruptedError, with a checkpoint on the disk, when any rank is told to stop.
     """
+    schedule = Schedule(surrogate, seen, training, ranks.slots(training.batch))
     state = begin(surrogate, training)
     made_of = fingerprint(training, archive, state.parameters, ranks.count)
-    batches = Batches(x, surrogate, training, ranks.slots(training.batch))
-    asked = 0.0
+    pace, asked = Pace(training.batch), 0.0
+
+    def test() -> dict[str, Any]:
+        return validate(surrogate, state, held_out, training)
+
     with (
         Checkpoint(training, archive, made_of) as checkpoint,
         ThreadPoolExecutor(training.slices) as pool,
     ):
         resume(state, checkpoint, training, ranks)
-        curve = Curve(training, archive, state) if ranks.first else None
         began = time.monotonic() - state.seconds
-        with bar(training.verb, training.steps, "steps", done=state.step) as advance:
+        with (
+            telling(log, training, archive.root, state.step) as tell,
+            bar(training.verb, training.steps, "steps", done=state.step) as advance,
+        ):
+            curve = Curve(training, archive, state, tell) if ranks.first else None
             while state.step < training.steps and not asked:
+                pace.begin()
                 rate = learning_rate(training, state.step)
-                loss = descend(surrogate, state.parameters, batches(state.step), training, pool)
+                level, batch = schedule(state.step)
+                pace.fed()
+                loss, tally = descend(level, state.parameters, batch, training, pool)
                 gradients = [p.grad for p in state.parameters if p.grad is not None]
-                loss, asked = ranks.add(gradients, loss, stop.asked)
-                state.advance(rate, training.ema)
+                loss, asked, *tally = ranks.add(gradients, loss, stop.asked, *tally)
+                state.advance(rate)
+                pace.end()
                 state.seconds = time.monotonic() - began
                 if curve is not None:
-                    curve.add(loss, rate, lambda: validate(surrogate, state, held_out, training))
-                advance(1, loss=loss)
+                    curve.add(loss, tally, rate, pace, test)
+                advance(1, loss=loss, **{"samples/s": pace.rate})
                 due = state.step % training.checkpoint_every == 0 or state.step == training.steps
-                if ranks.first and (due or asked):
-                    checkpoint.save(state)
+                if ranks.first:
+                    snapshots.store(state, training, archive)
+                    if due or asked:
+                        checkpoint.save(state)
     if asked:
         ranks.wait()  # until the first one has stored it: who ends earlier may end the others
         raise InterruptedError(stopped(training, state.step, stop.reason or "on another rank"))
@@ -188,7 +196,7 @@ def stopped(training: Training, step: int, reason: str) -> str:
 
 def finish(
     surrogate: Surrogate,
-    x: Tensor,
+    seen: Members,
     held_out: Tensor,
     training: Training,
     archive: Archive,
@@ -206,7 +214,7 @@ def finish(
 
     if training.steps:
         if training.surrogate.process.kind == "learned":
-            distances = surrogate.learn(x, seed=training.seed)
+            distances = surrogate.learn(seen.first(FEW), seed=training.seed)
             say(f"{training.name}: learnt a process, {distances[0]:.4g} -> {min(distances):.4g}")
         say(f"{training.name}: calibrating")
         pause()

@@ -81,6 +81,7 @@ def test_the_version_is_the_packages(command) -> None:
         (["run", "smoke", "--set", "training.steps=many"], "training.steps: expected"),
         (["list", "--where", "viscosity"], "expected key=value"),
         (["train", "smoke", "--max-seconds", "0"], "expected more than 0, got 0"),
+        (["train", "smoke", "--log", "excel"], "tensorboard"),
         (["check", "smoke", "--members", "0"], "at least 1"),
         (["check", "smoke", "--limit", "0"], "--limit above 0"),
         (["check", "smoke", "--limit", "small"], "small"),

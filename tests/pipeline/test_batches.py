@@ -63,7 +63,7 @@ def test_noise_is_standard_and_translation_keeps_each_wave_s_power(batches: Batc
     kept = eps[:, batches.basis.mask]
     assert abs(float(kept.mean())) < 4 / kept.numel() ** 0.5
     assert abs(float(kept.var()) - 1) < 4 * (2 / kept.numel()) ** 0.5
-    still = batches.x[batches.indices(0)]
+    still = batches.members.rows(batches.places(0))
     power = [z.unflatten(-1, (-1, 2)).square().sum(-1) for z in (x, still)]
     torch.testing.assert_close(power[0], power[1], rtol=1e-4, atol=1e-5)
     assert not torch.allclose(x, still)

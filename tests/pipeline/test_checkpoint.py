@@ -35,7 +35,7 @@ def begun(value: float = 1.0) -> State:
     state = State(parameters, [p.detach().clone() for p in parameters], optimizer)
     for parameter in parameters:
         parameter.grad = parameter.detach() * torch.arange(parameter.numel()).view_as(parameter)
-    state.advance(0.1, 0.9)
+    state.advance(0.1)
     state.losses = [0.1, 0.7]
     return state
 
@@ -64,11 +64,10 @@ def test_what_is_loaded_is_what_was_saved(training: Training, stored: Archive) -
     assert (other.step, other.losses) == (1, [0.1, 0.7])
     for name, tensor in state.tensors().items():
         assert torch.equal(tensor, other.tensors()[name]), name
-    rates = (0.05, 0.9)
     for one in (state, other):  # and goes on alike: the optimiser has its moments
         for parameter in one.parameters:
             parameter.grad = torch.ones_like(parameter)
-        one.advance(*rates)
+        one.advance(0.05)
     for a, b in zip(state.parameters, other.parameters, strict=True):
         assert torch.equal(a, b)
 
@@ -97,7 +96,7 @@ def test_the_loop_goes_on_while_a_copy_is_stored(
     before = {name: tensor.clone() for name, tensor in state.tensors().items()}
     with Checkpoint(training, stored, made_of(training, stored, state)) as checkpoint:
         checkpoint.save(state)  # the disk has not even begun
-        state.advance(0.1, 0.9)
+        state.advance(0.1)
         state.losses.append(9.0)
         may.set()
     other = loaded(training, stored)

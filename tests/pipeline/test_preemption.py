@@ -14,6 +14,7 @@ import torch
 from pushforward import training as room
 from pushforward.archive import WEIGHTS, Archive
 from pushforward.curve import FILE as METRICS
+from pushforward.pace import TIMES
 from pushforward.preemption import SIGNALS, Preemption
 from pushforward.shelf import CHECKPOINT
 from pushforward.simulation import simulate
@@ -64,7 +65,7 @@ def check_same(training: Training, archive: Archive, whole: Archive) -> None:
     for name, tensor in tensors.items():
         assert torch.equal(tensor, others[name]), name
     lines, other_lines = (
-        [line | {"seconds": 0} for line in one.read_lines(training, METRICS)]
+        [line | dict.fromkeys(TIMES, 0) for line in one.read_lines(training, METRICS)]
         for one in (archive, whole)
     )
     assert lines == other_lines

@@ -171,7 +171,7 @@ def test_four_ranks_learn_the_same_up_to_round_off(alone: Archive, fresh: Archiv
 @pytest.mark.parametrize("count", [2, 3, 4, 8])
 def test_shares_of_a_batch_add_up_to_its_gradient(alone: Archive, count: int) -> None:
     training = spec()
-    surrogate, x = room.prepare(training, alone)
+    surrogate, x, _ = room.prepare(training, alone)
     state = begin(surrogate, training)
     for parameter in state.parameters:  # away from the zeros it starts with
         parameter.data += 0.1 * torch.cos(torch.arange(parameter.numel())).view_as(parameter)
@@ -179,7 +179,7 @@ def test_shares_of_a_batch_add_up_to_its_gradient(alone: Archive, count: int) ->
     def gradient(slots: range) -> tuple[float, torch.Tensor]:
         batch = Batches(x, surrogate, training, slots)(3)
         with ThreadPoolExecutor(1) as pool:
-            loss = descend(surrogate, state.parameters, batch, training, pool)
+            loss, _ = descend(surrogate, state.parameters, batch, training, pool)
         return loss, torch.cat([p.grad.flatten() for p in state.parameters if p.grad is not None])
 
     shares = [gradient(Ranks(rank, count).slots(training.batch)) for rank in range(count)]
@@ -192,7 +192,7 @@ def test_shares_of_a_batch_add_up_to_its_gradient(alone: Archive, count: int) ->
 
 def test_a_share_is_of_the_whole_batch(alone: Archive) -> None:
     training = spec()
-    surrogate, x = room.prepare(training, alone)
+    surrogate, x, _ = room.prepare(training, alone)
     whole = Batches(x, surrogate, training)(5)
     for rank in range(3):
         share = Batches(x, surrogate, training, Ranks(rank, 3).slots(training.batch))(5)

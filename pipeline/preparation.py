@@ -1,0 +1,71 @@
+"""What a training starts from: a basis fitted to members, and the members themselves.
+
+Members are resident, whitened, where all of them take at most `memory` (`RESIDENT` where a study
+does not say). Beyond that the basis is fitted to the first ones that fit, held-out members are
+resident, and those that are learnt from are read from their shards while the training runs (see
+`reader`), each rank reading all of them. Which of the two it is, and in which order members come,
+is decided by numbers of the study, not of the machine.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from pushforward.archive import Archive
+from pushforward.batches import Members, Resident, Streamed, load
+from pushforward.generative import Surrogate
+from pushforward.progress import say
+from pushforward.reader import Plan, Reader
+from pushforward.shards import Fields
+from pushforward.shelf import DATA
+from pushforward.spec import Training
+
+GIB = 2**30
+RESIDENT = 4.0  # GiB of float32 fields: above all studies of the catalogue
+FEWEST = 256  # members that a basis is fitted to at least, if there are as many
+FIT = 8  # how much more than its fields the fit of a basis takes, in float64 and complex
+
+
+def prepare(training: Training, archive: Archive) -> tuple[Surrogate, Members, Tensor]:
+    """An untrained surrogate, the whitened members it learns from, and those held out.
+
+    Raises LookupError, with what to run, when the simulation is not complete, and ValueError for
+    translations of fields whose mean varies in space.
+    """
+    memory = GIB * (RESIDENT if training.memory is None else training.memory)
+    size = 4 * len(training.stack) * training.simulation.grid.size
+    if (training.members + training.held_out) * size <= memory:
+        fields = load(training, archive)
+        surrogate = fitted(training, fields[: training.members])
+        x = surrogate.basis.analyse(fields, training.simulation.grid)
+        return surrogate, Resident(x[: training.members], training.seed), x[training.members :]
+    few = min(training.members, max(FEWEST, int(memory / (FIT * size))))
+    surrogate = fitted(training, load(training, archive, range(few)))
+    held_out = load(
+        training, archive, range(training.members, training.members + training.held_out)
+    )
+    plan = Plan.within(memory, size, training.members, training.batch)
+    say(
+        f"{training.name}: {training.members * size / GIB:.3g} GiB of fields, read as they come, "
+        f"at most {2 * plan.group * plan.pack * size / GIB:.2g} GiB at once"
+    )
+    source = Fields(archive.folder(training.simulation) / DATA, training.stack)
+    members = Streamed(Reader(source, plan, training.seed), surrogate.basis)
+    return surrogate, members, surrogate.basis.analyse(held_out, training.simulation.grid)
+
+
+def fitted(training: Training, fields: Tensor) -> Surrogate:
+    """An untrained surrogate of fields (member, channel, *grid)."""
+    grid = training.simulation.grid
+    surrogate = Surrogate.fit(training.surrogate, fields, grid, seed=training.seed)
+    if training.translations and not surrogate.basis.homogeneous:
+        raise ValueError(
+            "expected fields whose mean is the same everywhere for training.translations, got a "
+            "mean that varies in space; set training.translations=false"
+        )
+    windows = training.surrogate.path.windows
+    if windows is not None:
+        groups = int(windows.groups(surrogate.basis.modes).max()) + 1
+        how = "one after the other" if windows.disjoint(groups) else "overlapping"
+        say(f"{training.name}: {groups} windows by {windows.by}, {how}")
+    return surrogate
