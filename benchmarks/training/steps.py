@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from pushforward.batches import Batch
 from pushforward.checkpoint import State
 from pushforward.descent import BETAS, WEIGHT_DECAY, descend
+from pushforward.ema import Decay
 from pushforward.generative import Surrogate
 from pushforward.solvers import Grid
 from pushforward.spec import Training
@@ -104,13 +105,13 @@ class Step:
 
     def descend(self) -> float:
         """The loss of the batch; leaves gradients in the parameters."""
-        return descend(self.surrogate, self.parameters, self.drawn, self.training, Here())
+        return descend(self.surrogate, self.parameters, self.drawn, self.training, Here())[0]
 
     def advance(self) -> None:
         """Clipping, AdamW, the moving average."""
         for mine, seen in zip(self.state.parameters, self.parameters, strict=True):
             mine.grad = None if seen.grad is None else real(seen.grad)
-        self.state.advance(self.training.learning_rate, self.training.ema)
+        self.state.advance(self.training.learning_rate)
 
     def __call__(self) -> None:
         self.batch()
@@ -123,7 +124,7 @@ def optimised(parameters: list[nn.Parameter], training: Training) -> State:
     optimizer = torch.optim.AdamW(
         parameters, lr=training.learning_rate, betas=BETAS, weight_decay=WEIGHT_DECAY, fused=True
     )
-    return State(parameters, [p.detach().clone() for p in parameters], optimizer)
+    return State(parameters, [p.detach().clone() for p in parameters], optimizer, Decay(training.ema))
 
 
 def real(values: Tensor) -> Tensor:
