@@ -69,6 +69,6 @@ def own(
     for score in table.score.values:
         row = table.sel(score=score)
         found[str(score)] = {
-            key: float(row[key]) for key in ("value", "standard_error", "floor_q95", "p")
+            key: float(row[key]) for key in ("value", "standard_error", "floor_q95")
         } | {"inside": bool(row.inside)}
     return found
