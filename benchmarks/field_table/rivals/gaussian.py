@@ -24,7 +24,7 @@ class Gaussian:
         self, count: int, seed: int = 0, *, evaluations: int, grid: Grid | None = None
     ) -> Tensor:
         """Members (count, channel, *grid)."""
-        return self.ours.sample(count, seed, 1, grid)
+        return self.ours.sample(count, seed, evaluations=1, grid=grid)
 
     def state(self) -> dict[str, Tensor]:
         """Nothing was trained."""
