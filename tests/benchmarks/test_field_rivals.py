@@ -34,7 +34,7 @@ def fields() -> torch.Tensor:
 @pytest.mark.parametrize("name", list(RIVALS))
 def test_a_method_learns_and_draws(name, fields):
     rival = RIVALS[name](fields, GRID, SMALL, Watch(Budget(steps=STEPS)), 0)
-    number = 200 if name.startswith("ddo") else None
+    number = 200 if name.startswith("ddo") else NUMBERS[name]
     drawn = rival.sample(128, seed=1, evaluations=number)
     assert drawn.shape == (128, 1, 16)
     assert torch.isfinite(drawn).all()
@@ -44,7 +44,7 @@ def test_a_method_learns_and_draws(name, fields):
         assert not torch.equal(drawn, again.sample(128, seed=1, evaluations=number))
     again.load(rival.state())
     assert torch.equal(drawn, again.sample(128, seed=1, evaluations=number))
-    finer = rival.sample(4, seed=1, evaluations=number and 10, grid=Grid((32,), (1.0,)))
+    finer = rival.sample(4, seed=1, evaluations=min(number, 10), grid=Grid((32,), (1.0,)))
     assert finer.shape == (4, 1, 32)
     losses = rival.spent.losses
     if name not in ("copies", "gaussian", "ours", "gano"):  # which start right, or play a game
