@@ -124,7 +124,9 @@ def optimised(parameters: list[nn.Parameter], training: Training) -> State:
     optimizer = torch.optim.AdamW(
         parameters, lr=training.learning_rate, betas=BETAS, weight_decay=WEIGHT_DECAY, fused=True
     )
-    return State(parameters, [p.detach().clone() for p in parameters], optimizer, Decay(training.ema))
+    return State(
+        parameters, [p.detach().clone() for p in parameters], optimizer, Decay(training.ema)
+    )
 
 
 def real(values: Tensor) -> Tensor:
