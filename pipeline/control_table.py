@@ -42,7 +42,9 @@ def section(found: xr.Dataset | None, scores: xr.Dataset) -> list[str]:
     ]
     return [
         page.paragraph(_summary(found, list(refused))),
-        page.table(["Copy", "From the solver", "Outside", "In which scores"], rows, "controls"),
+        page.table(
+            ["Copy", "Told from the solver?", "Outside", "In which scores"], rows, "controls"
+        ),
         page.paragraph(_note(found, refused, titles), "note"),
     ]
 
