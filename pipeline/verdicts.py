@@ -176,9 +176,10 @@ def table(
         most[e] = most_by_chance(shuffled, small)
         for (v, s), p in zip(at, _by_family(values, shuffled, list(known), small), strict=True):
             columns["p_family"][e, v, s] = p
-        outside = sum(not columns["inside"][e, v, s] for v, s in at)
-        farthest = min(_by_family(values, splits, list(known), small), default=1.0)
-        beyond[e] = outside > most_by_chance(splits, small) or farthest <= LEVEL
+        there = ~np.isnan(columns["value"][e])
+        outside = int((there & ~columns["inside"][e]).sum())
+        far = any(p <= LEVEL for p in _by_family(values, splits, list(known), small))
+        beyond[e] = far or outside > most_by_chance(splits, small)
     dims = ("ensemble", "variable", "score")
     data: dict[str, Any] = {name: (dims, values) for name, values in columns.items()}
     return xr.Dataset(

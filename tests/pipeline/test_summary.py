@@ -13,7 +13,8 @@ from pushforward.evaluation import plain, restore
 from pushforward.multiplicity import LEVEL, family_p, most_by_chance
 from pushforward.score_families import FAMILIES, OTHERS, grouped
 from pushforward.summary import behind, chance, state, verdict
-from pushforward.verdicts import Title, titles
+from pushforward.verdicts import Drawn, Title, titles
+from pushforward.verdicts import table as judged
 from pushforward.verdicts import verdict as judge
 
 
@@ -91,6 +92,21 @@ def test_splits_without_a_value_are_no_evidence():
     assert row["inside"]
     nothing = judge(2.5, torch.tensor([2.5]), null, null[1:2], title)
     assert np.isnan([nothing["value"], nothing["p"]]).all()
+
+
+def test_a_score_that_is_not_known_hides_no_other_and_counts_for_nothing():
+    null = torch.linspace(0, 1, 200)
+    unknown = Drawn(null, [torch.cat([torch.tensor([torch.nan]), null])] * 2)
+    far, near = (
+        Drawn(null, [torch.cat([torch.tensor([v]), null]), torch.cat([null[:1], null])])
+        for v in (50.0, 0.5)
+    )
+    words = {name: Title(name, "") for name in "abc"}
+    gap = Drawn(null, [unknown.values[0], far.values[1]])  # of the first ensemble alone
+    for drawn, expected in ((far, [True, False]), (near, [False, False])):
+        found = judged({"u": {"a": gap, "b": drawn, "c": near}}, ["one", "two"], words, {})
+        assert found.beyond_floor.values.tolist() == expected
+        assert found.p.sel(ensemble="one", score="a").isnull().all()
 
 
 def test_signed_scores_are_named_with_their_z():
