@@ -25,7 +25,7 @@ import zarr
 import zarr.codecs
 from numpy.typing import NDArray
 
-from pushforward.disk import flush, make_folder, storing
+from pushforward.disk import flush, link, make_folder, partial, storing, write_bytes
 from pushforward.solvers import Grid
 
 SMALL, LARGE = 2**16, 2**20  # bytes of a chunk
@@ -152,6 +152,37 @@ def write(path: Path, members: range, dataset: xr.Dataset) -> None:
                 array[members.start : members.stop] = variable.values
             for part in (*shard.rglob("*"), shard, shard.parent):
                 flush(part)
+
+
+def take(path: Path, other: Path, members: range, names: Sequence[str]) -> bool:
+    """Links or copies the shards of some members from another group of the same layout.
+
+    False, and nothing is done, where the shards are others.
+    """
+    shards = []
+    for name in names:
+        mine, theirs = (zarr.open_array(one / name, mode="r") for one in (path, other))
+        if (mine.shards, mine.chunks, mine.dtype) != (theirs.shards, theirs.chunks, theirs.dtype):
+            return False
+        size = (mine.shards or mine.chunks)[0]
+        shards.append(Path(name) / "c" / str(members.start // size))
+    for shard in shards:
+        for part in (other / shard).rglob("*"):
+            if part.is_file():
+                link(part, path / part.relative_to(other))
+    return True
+
+
+def mend(path: Path, dataset: xr.Dataset, block: int) -> None:
+    """Writes the description of a group again: all of it but the shards, from its template."""
+    fresh = partial(path)
+    try:
+        _build(fresh, dataset, block)
+        for part in sorted(fresh.rglob("*")):
+            if part.is_file():
+                write_bytes(path / part.relative_to(fresh), part.read_bytes())
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
 
 
 def fields(path: Path) -> list[str]:
