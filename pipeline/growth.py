@@ -16,6 +16,7 @@ from pushforward.archive import Archive
 from pushforward.lineage import Spec
 from pushforward.progress import say
 from pushforward.shelf import SPEC
+from pushforward.spec import Simulation
 
 
 def adopt(spec: Spec, archive: Archive) -> int:
@@ -53,3 +54,26 @@ def relatives(spec: Spec, archive: Archive) -> Iterator[str]:
 
 def _but_members(spec: Spec) -> dict[str, Any]:
     return {key: value for key, value in spec.identity().items() if key != "members"}
+
+
+def grown(simulation: Simulation, archive: Archive, by: int) -> Simulation:
+    """The simulation with more members: `by` more than the largest complete one there is.
+
+    One that is larger and was begun is gone on with first, so that runs which are killed do not
+    pile up. Members are filled up to a whole block; without any, the simulation is as it is.
+
+    Raises ValueError for less than one member more.
+    """
+    if by < 1:
+        raise ValueError(f"expected to grow by at least 1 member, got {by}; raise it")
+    there = {
+        archive.size(name)[0]: archive.sealed(name)
+        for name in (simulation.name, *relatives(simulation, archive))
+        if (archive.folder(name) / SPEC).exists()
+    }
+    if not there:
+        return simulation
+    most = max(there)
+    block = archive.size(simulation)[1]
+    members = -(-(most + by) // block) * block if there[most] else most
+    return simulation.model_copy(update={"members": members})

@@ -18,7 +18,7 @@ from pushforward.flows import browse, cli, runs
 from pushforward.study import Study
 
 VERBS = ["simulate", "train", "generate", "evaluate"]
-COMMANDS = ["run", *VERBS, "report", "check", "list", "show", "verify", "gc"]
+COMMANDS = ["run", *VERBS, "report", "check", "list", "show", "verify", "gc", "deploy"]
 
 
 class Said(tuple[int, str, str]):
