@@ -157,12 +157,12 @@ def write(path: Path, members: range, dataset: xr.Dataset) -> None:
 def take(path: Path, other: Path, members: range, names: Sequence[str]) -> bool:
     """Links or copies the shards of some members from another group of the same layout.
 
-    False, and nothing is done, where the shards are others.
+    False, and nothing is done, where shards are encoded or cut in another way.
     """
     shards = []
     for name in names:
         mine, theirs = (zarr.open_array(one / name, mode="r") for one in (path, other))
-        if (mine.shards, mine.chunks, mine.dtype) != (theirs.shards, theirs.chunks, theirs.dtype):
+        if mine.metadata.codecs != theirs.metadata.codecs or mine.dtype != theirs.dtype:
             return False
         size = (mine.shards or mine.chunks)[0]
         shards.append(Path(name) / "c" / str(members.start // size))

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import zarr.codecs
 
 from pushforward import disk, layout
 from pushforward.archive import Archive
@@ -133,6 +134,19 @@ def test_a_damaged_block_is_not_taken(tmp_path: Path, monkeypatch: pytest.Monkey
     seen = solved(monkeypatch)
     simulate(simulation(12), archive)
     assert seen == [4, 5, 6, 7, 8, 9, 10, 11]
+    assert archive.verify(simulation(12).name) == []
+
+
+def test_a_block_that_is_encoded_in_another_way_is_not_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    archive = Archive(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(layout, "COMPRESSORS", (zarr.codecs.GzipCodec(level=1),))
+        simulate(simulation(8), archive)
+    seen = solved(monkeypatch)
+    simulate(simulation(12), archive)
+    assert len(seen) == 12
     assert archive.verify(simulation(12).name) == []
 
 
