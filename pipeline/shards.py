@@ -104,10 +104,11 @@ class Shards:
         target = out[low - inside.start : high - inside.start]
         whole = high - low == self.chunk[0] and self.chunk[1] == 1
         entire = whole and self.chunk[2:] == self.shape[2:] and self.dtype == np.dtype("<f4")
+        codec = CODECS[str(self.codec)]
         if entire and target.flags.c_contiguous:
-            CODECS[self.codec].decode(data, target)
+            codec.decode(data, target)
             return
-        values = np.frombuffer(CODECS[self.codec].decode(data), self.dtype).reshape(self.chunk)
+        values = np.frombuffer(codec.decode(data), self.dtype).reshape(self.chunk)
         corner = tuple(
             slice(place * size, (place + 1) * size)
             for place, size in zip(where, self.chunk[2:], strict=True)
