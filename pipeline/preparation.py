@@ -2,9 +2,9 @@
 
 Members are resident, whitened, where all of them take at most `memory` (`RESIDENT` where a study
 does not say). Beyond that the basis is fitted to the first ones that fit, held-out members are
-resident, and those that are learnt from are read from their shards while the training runs (see
-`reader`), each rank reading all of them. Which of the two it is, and in which order members come,
-is decided by numbers of the study, not of the machine.
+resident besides, however many a study has, and those that are learnt from are read from their
+shards while the training runs (see `reader`), each rank reading all of them. Which of the two it
+is, and in which order members come, is decided by numbers of the study, not of the machine.
 """
 
 from __future__ import annotations
@@ -47,7 +47,8 @@ def prepare(training: Training, archive: Archive) -> tuple[Surrogate, Members, T
     plan = Plan.within(memory, size, training.members, training.batch)
     say(
         f"{training.name}: {training.members * size / GIB:.3g} GiB of fields, read as they come, "
-        f"at most {2 * plan.group * plan.pack * size / GIB:.2g} GiB at once"
+        f"at most {2 * plan.group * plan.pack * size / GIB:.2g} GiB at once, and "
+        f"{training.held_out * size / GIB:.2g} GiB of held-out members beside them"
     )
     source = Fields(archive.folder(training.simulation) / DATA, training.stack)
     members = Streamed(Reader(source, plan, training.seed), surrogate.basis)
