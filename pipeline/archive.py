@@ -250,8 +250,8 @@ class Archive(Ledger):
                 if name != SPEC:
                     disk.remove(folder / name)
             return {}
-        if any(not fault.startswith("block ") for fault in faults):
-            layout.mend(folder / DATA, template, self.size(spec)[1])
+        described = [name.removeprefix(f"{DATA}/") for name in faults if name.startswith(DATA)]
+        layout.mend(folder / DATA, template, self.size(spec)[1], described)
         markers = sealed.get("blocks") or self.markers(spec)
         for one in markers:
             if self._intact(spec, one):

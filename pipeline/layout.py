@@ -184,14 +184,13 @@ def take(path: Path, other: Path, members: range, names: Sequence[str]) -> bool:
     return True
 
 
-def mend(path: Path, dataset: xr.Dataset, block: int) -> None:
-    """Writes the description of a group again: all of it but the shards, from its template."""
+def mend(path: Path, dataset: xr.Dataset, block: int, damaged: Sequence[str]) -> None:
+    """Writes damaged files of a group's description again, from its template."""
     fresh = partial(path)
     try:
         _build(fresh, dataset, block)
-        for part in sorted(fresh.rglob("*")):
-            if part.is_file():
-                write_bytes(path / part.relative_to(fresh), part.read_bytes())
+        for name in damaged:
+            write_bytes(path / name, (fresh / name).read_bytes())
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
 

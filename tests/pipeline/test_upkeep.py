@@ -142,7 +142,7 @@ def test_a_block_that_is_encoded_in_another_way_is_not_taken(
 ):
     archive = Archive(tmp_path)
     with monkeypatch.context() as patch:
-        patch.setattr(layout, "COMPRESSORS", (zarr.codecs.GzipCodec(level=1),))
+        patch.setattr(layout, "compressors", lambda _: (zarr.codecs.GzipCodec(level=1),))
         simulate(simulation(8), archive)
     seen = solved(monkeypatch)
     simulate(simulation(12), archive)
