@@ -25,8 +25,8 @@ from prefect.client.schemas.objects import (
 from prefect.events.actions import ChangeFlowRunState
 from prefect.events.schemas.automations import EventTrigger, Posture
 from prefect.exceptions import ObjectAlreadyExists
-from prefect.flows import EntrypointType
 from prefect.settings import get_current_settings
+from prefect.types.entrypoint import EntrypointType
 
 from pushforward.flows.study import grow, run
 
@@ -110,7 +110,7 @@ def deploy(
         paused=paused,
         **(schedule or Schedule()).options(),
     )
-    deployment.apply()
+    deployment.apply()  # type: ignore[union-attr]  (not a coroutine where no loop runs)
     watch()
     return f"{flow.name}/{name}"
 
@@ -132,7 +132,7 @@ def watch(silence: float = SILENCE) -> None:
     except ValueError:
         pass
     alive = "prefect.flow-run.heartbeat"
-    Automation(
+    automation = Automation(
         name=WATCH,
         trigger=EventTrigger(
             after={alive},
@@ -143,5 +143,10 @@ def watch(silence: float = SILENCE) -> None:
             threshold=1,
             within=timedelta(seconds=silence),
         ),
-        actions=[ChangeFlowRunState(state=StateType.CRASHED, message="no heartbeat: it is gone")],
-    ).create()
+        actions=[
+            ChangeFlowRunState(
+                name=None, state=StateType.CRASHED, message="no heartbeat: it is gone", force=False
+            )
+        ],
+    )
+    _: Any = automation.create()  # no coroutine where no loop runs

@@ -36,6 +36,8 @@ class WholeField(NeuralDenoiser):
     `seed` draws the network. It answers `correction`, as the library's samplers ask for it.
     """
 
+    deviation: Tensor
+
     def __init__(self, surrogate: Surrogate, kind: Kind, seed: int) -> None:
         basis, backbone = surrogate.basis, surrogate.architecture.backbone
         super().__init__(basis, backbone)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -54,7 +55,11 @@ def test_a_baseline_is_its_formula_in_space(kind: Kind, time: float) -> None:
     basis, grid = surrogate.basis, denoiser.grids[-1]
     xi, log_snr, _ = noisy(surrogate, x[:8], time)
     seen: list[torch.Tensor] = []
-    denoiser.network.register_forward_hook(lambda _m, i, o: seen.extend([i[0], o]))
+
+    def keep(_: Any, given: Any, answer: Any) -> None:
+        seen.extend([given[0], answer])
+
+    denoiser.network.register_forward_hook(keep)
     with torch.no_grad():
         estimate = basis.place(denoiser(xi, log_snr) * denoiser.deviation, grid)
     u = basis.place(xi * denoiser.deviation, grid)
