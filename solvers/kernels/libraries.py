@@ -76,4 +76,9 @@ def _typed(library: ctypes.CDLL) -> ctypes.CDLL:
         advance.argtypes, advance.restype = [ctypes.c_void_p], ctypes.c_int
         free = getattr(library, f"pushforward_{kind}_free")
         free.argtypes, free.restype = [ctypes.c_void_p], None
+    sizes = [ctypes.c_int64, ctypes.c_int64, ctypes.c_int]
+    library.pushforward_layer.argtypes = [*sizes, *[ctypes.c_void_p] * 5]
+    library.pushforward_layer_gradient.argtypes = [*sizes, *[ctypes.c_void_p] * 9]
+    for verb in ("layer", "layer_gradient"):
+        getattr(library, f"pushforward_{verb}").restype = None
     return library
