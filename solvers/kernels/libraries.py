@@ -79,6 +79,12 @@ def _typed(library: ctypes.CDLL) -> ctypes.CDLL:
     sizes = [ctypes.c_int64, ctypes.c_int64, ctypes.c_int]
     library.pushforward_layer.argtypes = [*sizes, *[ctypes.c_void_p] * 5]
     library.pushforward_layer_gradient.argtypes = [*sizes, *[ctypes.c_void_p] * 9]
-    for verb in ("layer", "layer_gradient"):
+    library.pushforward_uniforms.argtypes = [
+        *[ctypes.c_int64] * 2,
+        *[ctypes.c_void_p] * 2,
+        *[ctypes.c_uint32] * 2,
+        *[ctypes.c_void_p] * 2,
+    ]
+    for verb in ("layer", "layer_gradient", "uniforms"):
         getattr(library, f"pushforward_{verb}").restype = None
     return library
