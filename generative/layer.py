@@ -57,7 +57,7 @@ def layered(
     given = (h, z, back, local, mix)
     if not _plain(h):
         return _Layer.apply(*given)
-    if torch.is_grad_enabled() or _forwards(h) or not perceptron.serves(h, mix):
+    if torch.is_grad_enabled() or forwards(h) or not perceptron.serves(h, mix):
         return _layered(*given)
     return perceptron.applied(h, convolved(z, back, h), local, mix)
 
@@ -94,21 +94,21 @@ def _layered(h: Tensor, z: Tensor, back: Tensor, local: Tensor, mix: Tensor) -> 
 
 def _plain(h: Tensor) -> bool:
     """Whether derivatives are not wanted, or others than the ordinary ones."""
-    return not torch.is_grad_enabled() or _forwards(h)
+    return not torch.is_grad_enabled() or forwards(h)
 
 
-def _forwards(h: Tensor) -> bool:
+def forwards(h: Tensor) -> bool:
     """Whether derivatives are wanted forwards or by `torch.func`."""
-    return forward_ad.unpack_dual(h).tangent is not None or _transformed()
+    return forward_ad.unpack_dual(h).tangent is not None or transformed()
 
 
-def _transformed() -> bool:
+def transformed() -> bool:
     """Whether `torch.func` is at work; yes where torch has no way to say."""
     active = getattr(torch._C, "_are_functorch_transforms_active", None)
     return active is None or active()
 
 
-def _again(function: Any, inputs: tuple[Tensor, ...], gradient: Tensor) -> list[Tensor | None]:
+def again(function: Any, inputs: tuple[Tensor, ...], gradient: Tensor) -> list[Tensor | None]:
     """Gradients of the plain formula, which can be differentiated themselves.
 
     Inputs may depend on each other: as views of themselves they do not.
@@ -134,7 +134,7 @@ class _Analysis(torch.autograd.Function):
         (into,) = ctx.saved_tensors
         rows = g.reshape(*g_z.shape[:1], into.shape[1], -1)
         # g is the sum that the layer's other half has made: nobody else holds it
-        again = torch.is_grad_enabled() or _transformed()
+        again = torch.is_grad_enabled() or transformed()
         add = torch.baddbmm if again else Tensor.baddbmm_
         return add(rows, into.T.expand(len(g), -1, -1), g_z).view(g.shape), None
 
@@ -161,8 +161,8 @@ class _Layer(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
         h, z, back, local, mix, seen, *rest = ctx.saved_tensors
-        if torch.is_grad_enabled() or _transformed():
-            return tuple(_again(_layered, (h, z, back, local, mix), g))
+        if torch.is_grad_enabled() or transformed():
+            return tuple(again(_layered, (h, z, back, local, mix), g))
         needs = ctx.needs_input_grad
         if ctx.compiled:
             g_h, g_seen, g_local, g_mix = perceptron.gradient(g, h, seen, local, mix)

@@ -1,6 +1,10 @@
 /* What a Fourier layer does at a point, in one pass over memory, and its gradient in another:
 
-       seen += h local,    out = h + silu(seen) mix^T
+       seen += h local,              out = h + silu(seen) mix^T,
+
+   and at a network's end
+
+       seen = h hidden^T + bias,     out = silu(seen) project^T + offset,
 
    for members of `points` rows of `width` channels. A block of rows stays in the first cache from
    one product to the next, and the activation costs an exponential of a few lines. The rows of a
@@ -38,49 +42,80 @@ INLINE vec exponential_single(vec x) {
 
 INLINE vec logistic(vec x) { return 1.0f / (1.0f + exponential_single(-x)); }
 
-/* `rows` x PAIR numbers of c = start + a b: a's element (r, k) at r row + k step, b's row k at
-   k width, c's rows and start's `width` apart; null starts at 0 */
-INLINE void tile(int rows, int depth, const REAL *a, int64_t row, int64_t step, const REAL *b,
-                 const REAL *start, REAL *c, int width, int more) {
+/* a matrix: its rows lie `row` apart, the numbers of one `step` apart */
+typedef struct { const REAL *at; int64_t row, step; } matrix;
+
+/* TILE x PAIR numbers of c, or fewer rows: start + a b, or added to what is there. A row's pairs
+   lie together in b, c and start, which may be null */
+INLINE void tile(int rows, int depth, matrix a, matrix b, matrix start, REAL *c, int64_t row,
+                 int more) {
     vec sum[TILE][2];
     for (int r = 0; r < rows; r++)
         for (int v = 0; v < 2; v++)
-            sum[r][v] = start ? load(start + r * width + v * LANES) : (vec){0};
+            sum[r][v] = start.at ? load(start.at + r * start.row + v * LANES) : (vec){0};
     for (int k = 0; k < depth; k++) {
-        vec b0 = load(b + k * width), b1 = load(b + k * width + LANES);
+        vec b0 = load(b.at + k * b.row), b1 = load(b.at + k * b.row + LANES);
         for (int r = 0; r < rows; r++) {
-            REAL one = a[r * row + k * step];
+            REAL one = a.at[r * a.row + k * a.step];
             sum[r][0] += one * b0;
             sum[r][1] += one * b1;
         }
     }
     for (int r = 0; r < rows; r++)
         for (int v = 0; v < 2; v++) {
-            REAL *to = c + r * width + v * LANES;
+            REAL *to = c + r * row + v * LANES;
             store(to, more ? load(to) + sum[r][v] : sum[r][v]);
         }
 }
 
-/* c = start + a b for rows of a, b (width, width) */
-static void across(int rows, int width, const REAL *a, const REAL *b, const REAL *start, REAL *c) {
-    for (int column = 0; column < width; column += PAIR) {
+INLINE void product(int rows, int depth, int columns, matrix a, matrix b, matrix start, REAL *c,
+                    int more) {
+    for (int column = 0; column < columns; column += PAIR, b.at += PAIR) {
+        matrix left = a, from = start;
         int r = 0;
-        const REAL *from = start ? start + column : NULL;
-        for (; r + TILE <= rows; r += TILE)
-            tile(TILE, width, a + r * width, width, 1, b + column,
-                 from ? from + r * width : NULL, c + r * width + column, width, 0);
-        for (; r < rows; r++)
-            tile(1, width, a + r * width, width, 1, b + column, from ? from + r * width : NULL,
-                 c + r * width + column, width, 0);
+        for (; r + TILE <= rows; r += TILE, left.at += TILE * a.row) {
+            tile(TILE, depth, left, b, from, c + r * columns + column, columns, more);
+            if (from.at) from.at += TILE * start.row;
+        }
+        for (; r < rows; r++, left.at += a.row) {
+            tile(1, depth, left, b, from, c + r * columns + column, columns, more);
+            if (from.at) from.at += start.row;
+        }
+        if (start.at) start.at += PAIR;
     }
 }
 
-/* c += a^T b, c (width, width), over the rows of both */
-static void along(int rows, int width, const REAL *a, const REAL *b, REAL *c) {
-    for (int column = 0; column < width; column += PAIR)
-        for (int r = 0; r < width; r += TILE)
-            tile(TILE, rows, a + r, 1, width, b + column, NULL, c + r * width + column, width, 1);
+/* c = start + a b: rows of a and c, all of b; start's rows lie `row` apart (0: the same one) */
+static void across(int rows, int depth, int columns, const REAL *a, int width, const REAL *b,
+                   const REAL *start, int row, REAL *c) {
+    product(rows, depth, columns, (matrix){a, width, 1}, (matrix){b, columns, 1},
+            (matrix){start, row, 1}, c, 0);
 }
+
+/* c += a^T b over the rows of both, which are `width` and `columns` wide */
+static void along(int rows, int width, int columns, const REAL *a, const REAL *b, REAL *c) {
+    product(width, rows, columns, (matrix){a, 1, width}, (matrix){b, columns, 1},
+            (matrix){NULL, 0, 0}, c, 1);
+}
+
+/* active = silu(seen) */
+static void activate(int count, const REAL *seen, REAL *active) {
+    for (int n = 0; n < count; n += LANES) {
+        vec x = load(seen + n);
+        store(active + n, x * logistic(x));
+    }
+}
+
+/* the same, and g times its derivative in place of g */
+static void activate_gradient(int count, const REAL *seen, REAL *active, REAL *g) {
+    for (int n = 0; n < count; n += LANES) {
+        vec x = load(seen + n), s = logistic(x), a = x * s;
+        store(active + n, a);
+        store(g + n, load(g + n) * (s + a * (1.0f - s)));
+    }
+}
+
+INLINE int block(int64_t left) { return left < BLOCK ? (int)left : BLOCK; }
 
 /* how many channels are served: multiples of this, up to WIDEST */
 int pushforward_layer_unit(void) { return PAIR; }
@@ -92,13 +127,10 @@ void pushforward_layer(int64_t members, int64_t points, int width, const REAL *h
     REAL active[BLOCK * WIDEST];
     for (int64_t m = 0; m < members; m++, local += width * width)
         for (int64_t p = 0; p < points; p += BLOCK) {
-            int rows = points - p < BLOCK ? (int)(points - p) : BLOCK, count = rows * width;
-            across(rows, width, h, local, seen, seen);
-            for (int n = 0; n < count; n += LANES) {
-                vec x = load(seen + n);
-                store(active + n, x * logistic(x));
-            }
-            across(rows, width, active, mix, h, out);
+            int rows = block(points - p), count = rows * width;
+            across(rows, width, width, h, width, local, seen, width, seen);
+            activate(count, seen, active);
+            across(rows, width, width, active, width, mix, h, width, out);
             h += count, seen += count, out += count;
         }
 }
@@ -112,18 +144,58 @@ void pushforward_layer_gradient(int64_t members, int64_t points, int width, cons
     REAL active[BLOCK * WIDEST];
     for (int64_t m = 0; m < members; m++) {
         for (int64_t p = 0; p < points; p += BLOCK) {
-            int rows = points - p < BLOCK ? (int)(points - p) : BLOCK, count = rows * width;
-            across(rows, width, g, mix, NULL, g_seen);
-            for (int n = 0; n < count; n += LANES) {
-                vec x = load(seen + n), s = logistic(x), a = x * s;
-                store(active + n, a);
-                store(g_seen + n, load(g_seen + n) * (s + a * (1.0f - s)));
-            }
-            across(rows, width, g_seen, local, g, g_h);
-            along(rows, width, h, g_seen, g_local);
-            along(rows, width, g, active, g_mix);
+            int rows = block(points - p), count = rows * width;
+            across(rows, width, width, g, width, mix, NULL, 0, g_seen);
+            activate_gradient(count, seen, active, g_seen);
+            across(rows, width, width, g_seen, width, local, g, width, g_h);
+            along(rows, width, width, h, g_seen, g_local);
+            along(rows, width, width, g, active, g_mix);
             h += count, seen += count, g += count, g_seen += count, g_h += count;
         }
         local += width * width, g_local += width * width, g_mix += width * width;
+    }
+}
+
+/* h and seen (members, points, width), hidden transposed (width, width), bias (width), project
+   transposed and filled up (width, PAIR), offset (PAIR), out (members, channels, points) */
+void pushforward_head(int64_t members, int64_t points, int width, int channels, const REAL *h,
+                      const REAL *hidden, const REAL *bias, const REAL *project,
+                      const REAL *offset, REAL *seen, REAL *out) {
+    REAL active[BLOCK * WIDEST], wide[BLOCK * PAIR];
+    for (int64_t m = 0; m < members; m++, out += channels * points)
+        for (int64_t p = 0; p < points; p += BLOCK) {
+            int rows = block(points - p), count = rows * width;
+            across(rows, width, width, h, width, hidden, bias, 0, seen);
+            activate(count, seen, active);
+            across(rows, width, PAIR, active, width, project, offset, 0, wide);
+            for (int o = 0; o < channels; o++)
+                for (int r = 0; r < rows; r++) out[o * points + p + r] = wide[r * PAIR + o];
+            h += count, seen += count;
+        }
+}
+
+/* g like out, hidden and project (channels, width) as they are; g_h like h; g_hidden (members,
+   width, width), transposed, g_bias (members, width) and g_project (members, width, PAIR),
+   transposed and filled up, all to be added to */
+void pushforward_head_gradient(int64_t members, int64_t points, int width, int channels,
+                               const REAL *h, const REAL *seen, const REAL *hidden,
+                               const REAL *project, const REAL *g, REAL *g_h, REAL *g_hidden,
+                               REAL *g_bias, REAL *g_project) {
+    REAL active[BLOCK * WIDEST], g_seen[BLOCK * WIDEST], wide[BLOCK * PAIR] = {0};
+    const REAL one[BLOCK] = {[0 ... BLOCK - 1] = 1};
+    for (int64_t m = 0; m < members; m++, g += channels * points) {
+        for (int64_t p = 0; p < points; p += BLOCK) {
+            int rows = block(points - p), count = rows * width;
+            for (int o = 0; o < channels; o++)
+                for (int r = 0; r < rows; r++) wide[r * PAIR + o] = g[o * points + p + r];
+            across(rows, channels, width, wide, PAIR, project, NULL, 0, g_seen);
+            activate_gradient(count, seen, active, g_seen);
+            across(rows, width, width, g_seen, width, hidden, NULL, 0, g_h);
+            along(rows, width, width, h, g_seen, g_hidden);
+            along(rows, 1, width, one, g_seen, g_bias);
+            along(rows, width, PAIR, active, wide, g_project);
+            h += count, seen += count, g_h += count;
+        }
+        g_hidden += width * width, g_bias += width, g_project += width * PAIR;
     }
 }
