@@ -152,7 +152,9 @@ def normals(
     """
     first, second = _uniforms(seed, use, step, members, waves, pairs=True)
     first += 2.0**-53  # in (0, 1], so that its logarithm is finite
-    return torch.polar(first.log_().mul_(-2).sqrt_(), second.mul_(2 * math.pi))
+    radius, angle = first.log_().mul_(-2).sqrt_(), second.mul_(2 * math.pi)
+    # torch.polar takes sines one by one, these take them a vector at a time
+    return torch.complex(angle.cos().mul_(radius), angle.sin().mul_(radius))
 
 
 def uniforms(
