@@ -13,7 +13,6 @@ from pushforward.batches import Batch
 from pushforward.descent import descend, started
 from pushforward.generative import Surrogate
 from pushforward.solvers import Grid
-from pushforward.spec import Training
 
 from . import networks
 from .cases import SEED, Case
