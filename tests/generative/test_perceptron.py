@@ -99,7 +99,7 @@ def test_it_is_the_plain_formula_and_its_gradients(
         for found, some in ((first, given), (truth, exact))
     )
     assert off(second, truth) < 10 * SINGLE
-    wrong = plain(*exact[:-1], 1.001 * exact[-1])  # negative control
+    wrong = plain(*[*exact[:-1], 1.001 * exact[-1]])  # negative control
     assert off(out, wrong) > 10 * SINGLE
 
 
