@@ -134,8 +134,8 @@ class _Analysis(torch.autograd.Function):
         (into,) = ctx.saved_tensors
         rows = g.reshape(*g_z.shape[:1], into.shape[1], -1)
         # g is the sum that the layer's other half has made: nobody else holds it
-        again = torch.is_grad_enabled() or transformed()
-        add = torch.baddbmm if again else Tensor.baddbmm_
+        kept = torch.is_grad_enabled() or transformed()
+        add = torch.baddbmm if kept else Tensor.baddbmm_
         return add(rows, into.T.expand(len(g), -1, -1), g_z).view(g.shape), None
 
 

@@ -42,6 +42,7 @@ def serves(h: Tensor, weight: Tensor) -> bool:
         and weight.shape == (width, width)
         and width <= WIDEST
         and torch.get_num_threads() == 1
+        and not torch.is_autocast_enabled("cpu")
         and not torch.compiler.is_compiling()
         and choose() is not None
         and width % _pair() == 0
@@ -137,6 +138,8 @@ def ended_gradient(
 
 
 def _call(verb: str, sizes: tuple[int, ...], *given: Tensor) -> None:
+    if not all(x.dtype == torch.float32 and x.is_contiguous() for x in given):
+        raise ValueError("expected contiguous fields in single precision; ask `serves` first")
     getattr(_library(), f"pushforward_{verb}")(*sizes, *(x.data_ptr() for x in given))
 
 

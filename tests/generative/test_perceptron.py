@@ -152,6 +152,10 @@ def test_what_it_does_not_serve_is_left_to_torch(monkeypatch: pytest.MonkeyPatch
     assert not perceptron.serves(h.double(), eye.double())
     assert not perceptron.serves(h[..., :6], eye[:6, :6])
     assert not perceptron.serves(h.to("meta"), eye.to("meta"))
+    with torch.autocast("cpu", torch.bfloat16):
+        assert not perceptron.serves(h, eye)
+    with pytest.raises(ValueError, match="contiguous fields"):  # rather than another's memory
+        perceptron.applied(h, h.mT, eye[None], eye)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
     assert not perceptron.serves(h, eye)
     monkeypatch.undo()
