@@ -155,7 +155,7 @@ def test_what_it_does_not_serve_is_left_to_torch(monkeypatch: pytest.MonkeyPatch
     with torch.autocast("cpu", torch.bfloat16):
         assert not perceptron.serves(h, eye)
     with pytest.raises(ValueError, match="contiguous fields"):  # rather than another's memory
-        perceptron.applied(h, h.mT, eye[None], eye)
+        perceptron.applied(h, drawn(1, 32, 4).mT, eye[None], eye)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
     assert not perceptron.serves(h, eye)
     monkeypatch.undo()
