@@ -12,6 +12,8 @@ from .scoring import GRADIENTS, beyond
 
 Row = dict[str, Any]  # arm, seed, mark, seconds, steps; scores by name: value and floor
 
+GAUSSIAN = "gaussian"  # the arm of the one row before any training
+
 
 def gradients(scores: dict[str, dict[str, float]]) -> float:
     """Gradient W1 in units of its floor; infinite where there are no scores."""
@@ -24,6 +26,11 @@ MEASURES: dict[str, Callable[[dict[str, dict[str, float]]], float]] = {
     "all scores": beyond,
     "gradient W₁": gradients,
 }
+
+
+def start(rows: Sequence[Row], measure: str) -> float:
+    """What the Gaussian surrogate has."""
+    return next(MEASURES[measure](row["scores"]) for row in rows if row["arm"] == GAUSSIAN)
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ import matplotlib
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
-from matplotlib.ticker import NullFormatter, ScalarFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 
 from .arms import ARMS, OURS, QUESTIONS
-from .curves import MEASURES, Curve, Row
+from .curves import MEASURES, Curve, Row, start
 
 COLOURS = ("#1b6ca8", "#d1495b", "#e9a03b", "#66717e")  # ours first
 
@@ -20,7 +20,7 @@ COLOURS = ("#1b6ca8", "#d1495b", "#e9a03b", "#66717e")  # ours first
 def draw(rows: Sequence[Row], path: Path) -> None:
     """Draws and stores it."""
     figure, axes = plt.subplots(
-        len(MEASURES), len(QUESTIONS), figsize=(11, 6.4), sharex=True, layout="constrained"
+        len(MEASURES), len(QUESTIONS), figsize=(11, 7), sharex=True, layout="constrained"
     )
     for axis_row, measure in zip(axes, MEASURES, strict=True):
         for axis, (question, arms) in zip(axis_row, QUESTIONS.items(), strict=True):
@@ -34,16 +34,24 @@ def draw(rows: Sequence[Row], path: Path) -> None:
                     label=ARMS[arm].title,
                 )  # fmt: skip
             axis.axhline(1, color="black", lw=0.8, ls=":")
+            axis.axhline(
+                start(rows, measure), color="black", lw=0.8, ls="--", label="Gaussian surrogate"
+            )
             axis.set(xscale="log", yscale="log")
             axis.set_xticks(curve.seconds)
-            axis.xaxis.set_major_formatter(ScalarFormatter())
-            axis.xaxis.set_minor_formatter(NullFormatter())
+            axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
+            for line in (axis.xaxis, axis.yaxis):
+                line.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+                line.set_minor_formatter(NullFormatter())
+                line.set_minor_locator(NullLocator())
             axis.spines[["top", "right"]].set_visible(False)
             if measure == next(iter(MEASURES)):
                 axis.set_title(question, loc="left", fontweight="bold")
-                axis.legend(frameon=False, fontsize=8)
             else:
                 axis.set_xlabel("seconds of the processor")
+                axis.legend(
+                    frameon=False, fontsize=9, loc="upper left", bbox_to_anchor=(-0.02, -0.2)
+                )
         axis_row[0].set_ylabel(f"{measure}, in floors of the solver")
     figure.savefig(path, dpi=120)
     plt.close(figure)

@@ -12,8 +12,8 @@ from benchmarks.store import FOLDER, Store
 from pushforward.study import Study
 
 from .arms import ARMS
-from .curves import Row
-from .race import Mark, Problem
+from .curves import GAUSSIAN, Row
+from .race import Mark, Problem, untrained
 from .scoring import scores
 
 
@@ -42,7 +42,7 @@ class Kept:
         path.with_suffix(".new").replace(path)
 
     def scored(self, problem: Problem, seeds: int) -> list[Row]:
-        """A row for every mark of every training; scores are made once."""
+        """A row for every mark of every training, and one before any; scores are made once."""
         store = Store(f"quality-{self.digest}")
         for name in ARMS:
             for seed in range(seeds):
@@ -55,4 +55,9 @@ class Kept:
                         | {"scores": scores(value["members"], problem)}
                         for mark, value in zip(self.marks, marks, strict=True)
                     ]
-        return [row for name in ARMS for seed in range(seeds) for row in store[f"{name}-{seed}"]]
+        if GAUSSIAN not in store:
+            found = scores(untrained(problem).members, problem)
+            about = {"arm": GAUSSIAN, "seed": 0, "mark": 0.0, "seconds": 0.0, "steps": 0}
+            store[GAUSSIAN] = [about | {"scores": found}]
+        rows = [row for name in ARMS for seed in range(seeds) for row in store[f"{name}-{seed}"]]
+        return store[GAUSSIAN] + rows

@@ -12,7 +12,7 @@ from benchmarks.markdown import number, table
 from benchmarks.training.page import processor
 
 from .arms import ARMS, OURS, QUESTIONS, WIDTH
-from .curves import MEASURES, Curve, Row, apart
+from .curves import MEASURES, Curve, Row, apart, start
 from .race import BATCH, SAMPLER, Problem
 
 COMMAND = "OMP_NUM_THREADS=1 python -m benchmarks.quality"
@@ -34,6 +34,7 @@ def write(problem: Problem, rows: Sequence[Row]) -> str:
 
 def _head(rows: Sequence[Row], seeds: int) -> str:
     last = max(row["mark"] for row in rows)
+    before = ", ".join(f"{number(start(rows, measure))} ({measure})" for measure in MEASURES)
     return f"""# Quality by time
 
     {COMMAND}
@@ -44,7 +45,8 @@ One thread of {processor()}, Python {platform.python_version()}, torch {torch.__
 {seeds} seeds each, {last:g} s of the processor a training. Values are in units of the solver's \
 own floor (1: as good as the solver), medians over the seeds with their range. *Apart* says that \
 no seed of an arm lies among those of the first one after {last:g} s, *there after* when the \
-first one's median was as good as the arm's is after {last:g} s."""
+first one's median was as good as the arm's is after {last:g} s. The Gaussian surrogate, where \
+training with the library's preconditioning starts, has {before}."""
 
 
 def _rows(curves: dict[str, Curve]) -> Iterator[list[str]]:

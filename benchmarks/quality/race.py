@@ -23,7 +23,7 @@ from pushforward.levels import at
 from pushforward.schedule import Schedule
 from pushforward.study import Study
 
-from .arms import Arm
+from .arms import ARMS, OURS, Arm
 
 SAMPLER = Sampler(steps=12)  # the same for all; each draws from its own levels
 BATCH = 16  # members a step: more steps in the time than the study's
@@ -80,6 +80,14 @@ def race(problem: Problem, arm: Arm, seed: int, marks: Sequence[float]) -> Itera
             if spent >= left[0]:
                 left.pop(0)
                 yield Mark(spent, state.step, drawn(problem, surrogate, state))
+
+
+def untrained(problem: Problem) -> Mark:
+    """What the Gaussian surrogate draws, which is where training starts from."""
+    training = ARMS[OURS].training(problem.study.training, 0, BATCH)
+    grid = training.simulation.grid
+    surrogate = Surrogate.fit(training.surrogate, problem.learnt, grid).gaussian()
+    return Mark(0.0, 0, surrogate.sample(range(problem.members), sampler=SAMPLER))
 
 
 def drawn(problem: Problem, surrogate: Surrogate, state: State) -> Tensor:

@@ -11,7 +11,7 @@ import torch
 
 from benchmarks.quality import page
 from benchmarks.quality.arms import ARMS, OURS, QUESTIONS
-from benchmarks.quality.curves import MEASURES, Curve, apart
+from benchmarks.quality.curves import GAUSSIAN, MEASURES, Curve, apart
 from benchmarks.quality.preconditioning import Kind, WholeField, field_angle, install
 from benchmarks.quality.race import BATCH, Problem, drawn, race
 from benchmarks.quality.scoring import beyond, scores
@@ -173,7 +173,10 @@ def test_the_page_has_every_arm_and_tells_who_is_ahead() -> None:
         for seed in range(3)
         for mark in (1.0, 2.0)
     ]
+    gaussian = {"value": 0.06, "floor": 0.01}
+    rows.append({**rows[0], "arm": GAUSSIAN, "scores": {"gradient_w1": gaussian}})
     text = page.write(smoke(), rows)
+    assert "has 6.00 (all scores), 6.00 (gradient W₁)" in text
     assert all(arm.title in text for arm in ARMS.values())
     line = next(line for line in text.splitlines() if line.startswith("| no preconditioning"))
     assert "| yes | 1 s or less |" in line
