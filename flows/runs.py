@@ -40,7 +40,8 @@ def as_flows(
     *,
     debug: bool,
 ) -> None:
-    """Runs verbs of a study as flows; `options` are those of a training by itself."""
+    """Runs verbs of a study as flows; `options` are those of a training by itself, and the device
+    of what computes with the network."""
     from pushforward.flows.terminal import prefect_in_terminal
 
     with prefect_in_terminal(debug):
@@ -54,11 +55,17 @@ def plainly(
 ) -> None:
     """The same without Prefect."""
     import pushforward as verbs
+    from pushforward.device import sharing
 
     archive = verbs.Archive(root)
     for stage in stages:
         spec = getattr(study, SPECS[stage])
-        how = options if stage == "train" else {"workers": workers}
+        device = options.get("device")
+        how: dict[str, Any] = {"workers": workers}
+        if stage == "train":
+            how = {**options}
+        elif stage == "generate":
+            how = {"workers": sharing(workers, device), "device": device}
         getattr(verbs, stage)(spec, archive, **how)
     if stages[-1] == "evaluate":
         from pushforward.report import report as write

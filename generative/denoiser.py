@@ -110,15 +110,15 @@ class NeuralDenoiser(Denoiser):
             condition=2 * basis.channels * basis.bands,
             ndim=self.grids[0].ndim,
             periodic=moves,
-        )
+        ).to(basis.mask.device)
         # 1 / standard deviation of a band's power of Gaussian y
         count = basis.mask.new_zeros((basis.channels, basis.bands), dtype=torch.float32)
         count = count.index_add(1, basis.band, basis.mask.float())
         self.register_buffer("certainty", (count / 2).sqrt(), persistent=False)
-        self.gain = nn.Parameter(torch.ones(2, basis.channels, basis.bands))
-        self.register_buffer("size", torch.ones(len(COLOURS), basis.channels, 1))
-        shades = self._shades().square().sum(-1, keepdim=True).sqrt()
-        self.size.copy_(shades.clamp_min(1e-30))  # a channel may be dropped altogether
+        self.gain = nn.Parameter(torch.ones_like(count).repeat(2, 1, 1))
+        size = self._shades().square().sum(-1, keepdim=True).sqrt()
+        size = size.clamp_min(1e-30)  # a channel may be dropped altogether
+        self.register_buffer("size", size.float())
         self._paint()
 
     def adopt(self, coarse: NeuralDenoiser) -> None:

@@ -12,7 +12,7 @@ from concurrent.futures import Executor
 import torch
 from torch import Tensor, nn
 
-from pushforward.bands import added, tally
+from pushforward.bands import tally
 from pushforward.batches import Batch
 from pushforward.checkpoint import State
 from pushforward.ema import WIDTHS, Decay, Power
@@ -43,26 +43,28 @@ def descend(
     batch: Batch,
     training: Training,
     pool: Executor,
-) -> tuple[float, list[float]]:
+) -> Tensor:
     """Leaves the gradient of these members' part of the mean loss in the parameters.
 
-    Returns that part, and the losses by band of noise (see `bands`). Every slice holds each n-th
+    Returns that part and then the losses by band of noise (see `bands`), float64, on the device:
+    asking for their values would wait for it. Every slice holds each n-th
     member, so all see the whole range of levels and cost the same. They are added in order: bits
     depend on the number of slices, not on that of cores.
     """
     slices = training.slices
 
-    def one(first: int) -> tuple[float, list[float], tuple[Tensor, ...]]:
+    def one(first: int) -> tuple[Tensor, tuple[Tensor, ...]]:
         part = Batch(*(values[first::slices] for values in batch))
         losses = surrogate.loss(*part)
         loss = losses.sum() / training.batch
         gradient = torch.autograd.grad(loss, parameters)
-        return float(loss.detach()), tally(losses, part.log_snr), gradient
+        said = torch.cat([loss.detach()[None], tally(losses, part.log_snr)])
+        return said.double(), gradient
 
-    losses, tallies, gradients = zip(*pool.map(one, range(slices)), strict=True)
+    said, gradients = zip(*pool.map(one, range(slices)), strict=True)
     for parameter, *parts in zip(parameters, *gradients, strict=True):
         parameter.grad = sum(parts[1:], start=parts[0])
-    return sum(losses), added(tallies)
+    return sum(said[1:], start=said[0])
 
 
 def learning_rate(training: Training, step: int) -> float:

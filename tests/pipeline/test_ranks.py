@@ -179,8 +179,10 @@ def test_shares_of_a_batch_add_up_to_its_gradient(alone: Archive, count: int) ->
     def gradient(slots: range) -> tuple[float, torch.Tensor]:
         batch = Batches(x, surrogate, training, slots)(3)
         with ThreadPoolExecutor(1) as pool:
-            loss, _ = descend(surrogate, state.parameters, batch, training, pool)
-        return loss, torch.cat([p.grad.flatten() for p in state.parameters if p.grad is not None])
+            loss = descend(surrogate, state.parameters, batch, training, pool)[0]
+        return float(loss), torch.cat(
+            [p.grad.flatten() for p in state.parameters if p.grad is not None]
+        )
 
     shares = [gradient(Ranks(rank, count).slots(training.batch)) for rank in range(count)]
     loss, truth = gradient(range(training.batch))
