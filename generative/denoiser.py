@@ -136,7 +136,8 @@ class NeuralDenoiser(Denoiser):
             )
         self.network.load_state_dict(theirs)
         self.size.copy_(coarse.size)
-        self.gain.data = torch.where(coarse.certainty > 0, coarse.gain.data, 0.0)
+        with torch.no_grad():
+            self.gain.copy_(torch.where(coarse.certainty > 0, coarse.gain, 0.0))
         self._paint()
 
     def share(self, fine: NeuralDenoiser) -> None:
