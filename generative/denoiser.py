@@ -29,6 +29,7 @@ from torch import Tensor, nn
 
 from pushforward.generative.backbone import Backbone
 from pushforward.generative.basis import Basis
+from pushforward.generative.precision import pointwise
 from pushforward.solvers import Grid
 
 COLOURS = {"white": 0.0, "pink": 0.5, "red": 1.0}  # powers of a coefficient's deviation
@@ -195,6 +196,7 @@ class NeuralDenoiser(Denoiser):
             fields = torch.cat([fields, marks.expand(len(fields), *marks.shape).to(fields)], 1)
         power = basis.band_mean(y.square()) - basis.band_mean(basis.mask.to(y))
         condition = [basis.band_mean(depth), (power * self.certainty).clamp(-6, 6)]
-        answer = self.network(fields, torch.cat(condition, 1).flatten(1))
+        with pointwise(fields.device):
+            answer = self.network(fields, torch.cat(condition, 1).flatten(1)).to(fields)
         answer = basis.read(answer.unflatten(1, (2, -1)), grid) * self.gain[..., basis.band]
         return answer[:, 0] * self.from_white + answer[:, 1] * self.from_pink

@@ -17,6 +17,7 @@ from pushforward.batches import Batch
 from pushforward.checkpoint import State
 from pushforward.ema import WIDTHS, Decay, Power
 from pushforward.generative import Surrogate
+from pushforward.generative.precision import lowered
 from pushforward.spec import Training
 
 WARM_UP, WEIGHT_DECAY, BETAS = 100, 1e-4, (0.9, 0.99)
@@ -55,7 +56,8 @@ def descend(
 
     def one(first: int) -> tuple[Tensor, tuple[Tensor, ...]]:
         part = Batch(*(values[first::slices] for values in batch))
-        losses = surrogate.loss(*part)
+        with lowered(training.precision):
+            losses = surrogate.loss(*part)
         loss = losses.sum() / training.batch
         gradient = torch.autograd.grad(loss, parameters)
         said = torch.cat([loss.detach()[None], tally(losses, part.log_snr)])
