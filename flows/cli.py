@@ -232,7 +232,7 @@ def _stages(
     `how` are options of a training by itself, and the device of what computes with the network.
     """
     study, root, how = load(source, options), str(options.root), how or {}
-    _check_device(how.get("device"))
+    runs.check_device(how.get("device"))
     workers, here = options.workers or cores(), runs.place()
     if here.count > 1 and stages != ("train",):
         raise UsageError(
@@ -245,16 +245,6 @@ def _stages(
         runs.as_flows(study, root, workers, stages, how, debug=options.debug)
     if here.rank == 0:
         runs.tell(study, root, stages[-1])
-
-
-def _check_device(name: str | None) -> None:
-    """Refuses at once what would be refused after the simulation."""
-    from pushforward.device import chosen
-
-    try:
-        chosen(name)
-    except (ValueError, LookupError) as mistake:
-        raise UsageError(f"--device: {mistake}") from None
 
 
 def cores() -> int:

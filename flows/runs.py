@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from pushforward.flows.usage import UsageError
+
 if TYPE_CHECKING:
     from pushforward import Study
     from pushforward.ranks import Place
@@ -29,6 +31,19 @@ def place() -> Place:
     from pushforward.ranks import place
 
     return place()
+
+
+def check_device(name: str | None) -> None:
+    """Refuses at once what would be refused after the simulation.
+
+    >>> check_device("cpu")
+    """
+    from pushforward.device import chosen
+
+    try:
+        chosen(name)
+    except (ValueError, LookupError) as mistake:
+        raise UsageError(f"--device: {mistake}") from None
 
 
 def as_flows(
