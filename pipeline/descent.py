@@ -66,7 +66,7 @@ def descend(
     said, gradients = zip(*pool.map(one, range(slices)), strict=True)
     for parameter, *parts in zip(parameters, *gradients, strict=True):
         parameter.grad = sum(parts[1:], start=parts[0])
-    return sum(said[1:], start=said[0])
+    return torch.stack(said).sum(0)
 
 
 def learning_rate(training: Training, step: int) -> float:

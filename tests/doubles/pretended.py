@@ -33,7 +33,7 @@ class Pretended(Tensor):
             strides=held.stride(),
             storage_offset=held.storage_offset(),
             dtype=held.dtype,
-            device="meta",
+            device=torch.device("meta"),
         )
         self.held = held
         return self
@@ -46,7 +46,7 @@ class Pretended(Tensor):
         raise TypeError(f"can't convert {GPU} device type tensor to numpy")
 
     def tolist(self) -> Any:
-        return self.detach().held.tolist()
+        return _held(self.detach()).tolist()
 
     def new_tensor(self, data: Any, dtype: torch.dtype | None = None, **_: Any) -> Tensor:
         return torch.tensor(data, dtype=dtype or self.dtype, device=GPU)

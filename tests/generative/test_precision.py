@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from pushforward.generative import Backbone, Surrogate, band, fno, partial_dft, preset
-from pushforward.generative.precision import lowered
+from pushforward.generative.precision import Precision, lowered
 from pushforward.solvers import GaussianField, Grid, Use
+from pushforward.solvers.grid import Boundary
 
 SMALL = Backbone(width=16, modes=5, layers=2)
 BACKBONES = {
@@ -22,7 +23,7 @@ BACKBONES = {
 COARSE = 2**-8  # the relative error of one rounding to bfloat16
 
 
-def woken(name: str, boundary: str = "periodic") -> tuple[Surrogate, Tensor]:
+def woken(name: str, boundary: Boundary = "periodic") -> tuple[Surrogate, Tensor]:
     grid = Grid((16, 16), (1.0, 1.0), boundary)
     u = GaussianField.matern(3.0, 0.2, cutoff=6).sample(range(48), grid)[:, None]
     basis = "fourier" if boundary == "periodic" else "cosine"
@@ -32,7 +33,7 @@ def woken(name: str, boundary: str = "periodic") -> tuple[Surrogate, Tensor]:
     return surrogate, surrogate.basis.analyse(u[:8].float(), grid)
 
 
-def step(surrogate: Surrogate, x: Tensor, precision: str) -> tuple[Tensor, Tensor]:
+def step(surrogate: Surrogate, x: Tensor, precision: Precision) -> tuple[Tensor, Tensor]:
     """The mean loss of a batch and its gradient."""
     t = (torch.arange(len(x)) + 0.5) / len(x)
     with lowered(precision):
@@ -45,9 +46,9 @@ def step(surrogate: Surrogate, x: Tensor, precision: str) -> tuple[Tensor, Tenso
 
 @pytest.mark.parametrize("boundary", ["periodic", "neumann"])
 @pytest.mark.parametrize("name", BACKBONES)
-def test_loss_and_gradient_stay_close(name: str, boundary: str) -> None:
+def test_loss_and_gradient_stay_close(name: str, boundary: Boundary) -> None:
     surrogate, x = woken(name, boundary)
-    whole, few = (step(surrogate, x, precision) for precision in ("float32", "bfloat16"))
+    whole, few = step(surrogate, x, "float32"), step(surrogate, x, "bfloat16")
     assert float((few[0] - whole[0]).abs()) < COARSE * float(whole[0])
     error = float((few[1] - whole[1]).norm() / whole[1].norm())
     assert 2**-14 < error < 8 * COARSE  # and few bits they are

@@ -75,7 +75,10 @@ def uses(surrogate: Surrogate, x: Tensor) -> list[Tensor]:
     return [*found, surrogate.likelihood(x.to(surrogate.basis.mask.device), times=4).total]
 
 
-@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(one, marks=pytest.mark.slow if one == "cld" else ()) for one in ARCHITECTURES],
+)
 def test_nothing_is_left_behind(name: str) -> None:
     surrogate, x = woken(name)
     here = uses(surrogate, x)

@@ -276,4 +276,5 @@ def test_a_variable_that_is_missing_is_named(lost: str) -> None:
 
 
 if __name__ == "__main__":
-    launch(sys.argv[1], *(int(number) for number in sys.argv[2:5]), *sys.argv[5:])
+    count, step, number = map(int, sys.argv[2:5])
+    launch(sys.argv[1], count, step, number, *sys.argv[5:])
