@@ -35,6 +35,10 @@ Source = Annotated[
     str, Parameter(help="A YAML file, or the name of one in the catalogue, such as smoke.")
 ]
 FLAG = Parameter(negative="", show_default=False)
+Device = Annotated[
+    str | None,
+    Parameter(help="What the network computes on: auto, cpu, cuda or cuda:N; by default auto."),
+]
 
 app = App(
     name="pushforward",
@@ -101,9 +105,9 @@ def _complain(mistake: Exception, code: int) -> int:
 
 
 @app.command(sort_key=0)
-def run(study: Source, /, *, options: Options = PLAIN) -> None:
+def run(study: Source, /, *, device: Device = None, options: Options = PLAIN) -> None:
     """Take a study from YAML to a scored ensemble and a report."""
-    _stages(study, options, tuple(runs.SPECS))
+    _stages(study, options, tuple(runs.SPECS), {"device": device})
 
 
 @app.command(sort_key=1)
@@ -119,6 +123,7 @@ def train(
     *,
     max_seconds: float | None = None,
     log: Literal["tensorboard", "mlflow", "wandb"] | None = None,
+    device: Device = None,
     options: Options = PLAIN,
 ) -> None:
     """Train a study's surrogate, from its last checkpoint if there is one.
@@ -136,13 +141,14 @@ def train(
     """
     if max_seconds is not None and not max_seconds > 0:
         raise UsageError(f"--max-seconds: expected more than 0, got {max_seconds:g}; raise it")
-    _stages(study, options, ("train",), {"max_seconds": max_seconds, "log": log})
+    how = {"max_seconds": max_seconds, "log": log, "device": device}
+    _stages(study, options, ("train",), how)
 
 
 @app.command(sort_key=3)
-def generate(study: Source, /, *, options: Options = PLAIN) -> None:
+def generate(study: Source, /, *, device: Device = None, options: Options = PLAIN) -> None:
     """Sample every member of a study's ensemble that is missing."""
-    _stages(study, options, ("generate",))
+    _stages(study, options, ("generate",), {"device": device})
 
 
 @app.command(sort_key=4)
@@ -223,9 +229,10 @@ def _stages(
 ) -> None:
     """Runs some of the verbs of a study, as flows or plainly, and says what came out.
 
-    `how` are options of a training by itself.
+    `how` are options of a training by itself, and the device of what computes with the network.
     """
-    study, root = load(source, options), str(options.root)
+    study, root, how = load(source, options), str(options.root), how or {}
+    runs.check_device(how.get("device"))
     workers, here = options.workers or cores(), runs.place()
     if here.count > 1 and stages != ("train",):
         raise UsageError(
@@ -233,9 +240,9 @@ def _stages(
             f"{', '.join(stages)}; start these once, with --workers"
         )
     if options.no_prefect or here.count > 1:  # one server a rank would be many
-        runs.plainly(study, root, workers, stages, how or {})
+        runs.plainly(study, root, workers, stages, how)
     else:
-        runs.as_flows(study, root, workers, stages, how or {}, debug=options.debug)
+        runs.as_flows(study, root, workers, stages, how, debug=options.debug)
     if here.rank == 0:
         runs.tell(study, root, stages[-1])
 

@@ -127,7 +127,7 @@ def make_pool(name: str) -> None:
 def watch(silence: float = SILENCE) -> None:
     """Has the server call a run crashed whose heartbeats stop for so many seconds; once."""
     try:
-        Automation.read(name=WATCH)
+        _: Any = Automation.read(name=WATCH)  # no coroutine where no loop runs
         return
     except ValueError:
         pass
@@ -149,4 +149,4 @@ def watch(silence: float = SILENCE) -> None:
             )
         ],
     )
-    _: Any = automation.create()  # no coroutine where no loop runs
+    _ = automation.create()

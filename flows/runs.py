@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from pushforward.flows.usage import UsageError
+
 if TYPE_CHECKING:
     from pushforward import Study
     from pushforward.ranks import Place
@@ -31,6 +33,19 @@ def place() -> Place:
     return place()
 
 
+def check_device(name: str | None) -> None:
+    """Refuses at once what would be refused after the simulation.
+
+    >>> check_device("cpu")
+    """
+    from pushforward.device import chosen
+
+    try:
+        chosen(name)
+    except (ValueError, LookupError) as mistake:
+        raise UsageError(f"--device: {mistake}") from None
+
+
 def as_flows(
     study: Study,
     root: str,
@@ -40,7 +55,8 @@ def as_flows(
     *,
     debug: bool,
 ) -> None:
-    """Runs verbs of a study as flows; `options` are those of a training by itself."""
+    """Runs verbs of a study as flows; `options` are those of a training by itself, and the device
+    of what computes with the network."""
     from pushforward.flows.terminal import prefect_in_terminal
 
     with prefect_in_terminal(debug):
@@ -54,11 +70,17 @@ def plainly(
 ) -> None:
     """The same without Prefect."""
     import pushforward as verbs
+    from pushforward.device import sharing
 
     archive = verbs.Archive(root)
     for stage in stages:
         spec = getattr(study, SPECS[stage])
-        how = options if stage == "train" else {"workers": workers}
+        device = options.get("device")
+        how: dict[str, Any] = {"workers": workers}
+        if stage == "train":
+            how = {**options}
+        elif stage == "generate":
+            how = {"workers": sharing(workers, device), "device": device}
         getattr(verbs, stage)(spec, archive, **how)
     if stages[-1] == "evaluate":
         from pushforward.report import report as write

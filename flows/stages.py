@@ -49,23 +49,27 @@ def train(
     root: str = "runs",
     max_seconds: float | None = None,
     log: str | None = None,
+    device: str | None = None,
 ) -> str:
     """Trains the surrogate, from its last checkpoint if there is one; the verb, as one task run.
 
     >>> train.name, list(train.parameters.properties)
-    ('train', ['training', 'root', 'max_seconds', 'log'])
+    ('train', ['training', 'root', 'max_seconds', 'log', 'device'])
     """
-    return _train(training, root, max_seconds, log)
+    return _train(training, root, max_seconds, log, device)
 
 
 @flow(flow_run_name="{generation.name}", persist_result=False)
-def generate(generation: Generation, root: str = "runs", workers: int = 1) -> str:
+def generate(
+    generation: Generation, root: str = "runs", workers: int = 1, device: str | None = None
+) -> str:
     """Samples every member that is missing; the verb, with a task run per block.
 
     >>> generate.name, list(generate.parameters.properties)
-    ('generate', ['generation', 'root', 'workers'])
+    ('generate', ['generation', 'root', 'workers', 'device'])
     """
-    return sampling.generate(generation, Archive(root), map=Blocks(generation.name, workers))
+    blocks = Blocks(generation.name, workers)
+    return sampling.generate(generation, Archive(root), map=blocks, device=device)
 
 
 @flow(flow_run_name="{evaluation.name}", persist_result=False)
@@ -97,8 +101,15 @@ def evaluate(
 
 
 @task(name="train", task_run_name="{training.name}", cache_policy=NO_CACHE, persist_result=False)
-def _train(training: Training, root: str, max_seconds: float | None, log: str | None) -> str:
-    return learning.train(training, Archive(root), max_seconds=max_seconds, log=log)
+def _train(
+    training: Training,
+    root: str,
+    max_seconds: float | None,
+    log: str | None,
+    device: str | None,
+) -> str:
+    options = {"max_seconds": max_seconds, "log": log, "device": device}
+    return learning.train(training, Archive(root), **options)
 
 
 @task(name="score", task_run_name="{evaluation.name}", cache_policy=NO_CACHE, persist_result=False)

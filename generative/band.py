@@ -31,6 +31,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from pushforward.generative.precision import island
+
 
 def along(h: Tensor, matrix: Tensor, axis: int) -> Tensor:
     """h with a matrix (m, n) applied along one of its axes.
@@ -87,6 +89,7 @@ def _kernel(n: int, m: int, periodic: bool, device: torch.device) -> Tensor:
     return kernel / n
 
 
+@island
 def resample(
     h: Float[Tensor, "b c ..."], shape: Sequence[int], periodic: bool = True
 ) -> Float[Tensor, "b c ..."]:

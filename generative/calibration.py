@@ -118,7 +118,7 @@ def table(
         found.index_add_(0, place, basis.shell_sum(estimate * y / torch.cos(theta) * seen))
         power.index_add_(0, place, basis.shell_sum(x.square() * seen))
     ratio = torch.where(power > 0, found / power.clamp_min(1e-30), math.nan)
-    clock = levels.clock((torch.arange(bins) + 0.5) / bins)
+    clock = levels.clock((torch.arange(bins, device=power.device) + 0.5) / bins)
     rows = [[[v if v == v else None for v in row] for row in c] for c in ratio.tolist()]
     return {"log_snr": clock.tolist(), "ratio": rows}
 

@@ -29,6 +29,7 @@ from torch import Tensor, nn
 
 from pushforward.generative.backbone import Backbone
 from pushforward.generative.basis import Basis
+from pushforward.generative.precision import pointwise
 from pushforward.solvers import Grid
 
 COLOURS = {"white": 0.0, "pink": 0.5, "red": 1.0}  # powers of a coefficient's deviation
@@ -110,15 +111,15 @@ class NeuralDenoiser(Denoiser):
             condition=2 * basis.channels * basis.bands,
             ndim=self.grids[0].ndim,
             periodic=moves,
-        )
+        ).to(basis.mask.device)
         # 1 / standard deviation of a band's power of Gaussian y
         count = basis.mask.new_zeros((basis.channels, basis.bands), dtype=torch.float32)
         count = count.index_add(1, basis.band, basis.mask.float())
         self.register_buffer("certainty", (count / 2).sqrt(), persistent=False)
-        self.gain = nn.Parameter(torch.ones(2, basis.channels, basis.bands))
-        self.register_buffer("size", torch.ones(len(COLOURS), basis.channels, 1))
-        shades = self._shades().square().sum(-1, keepdim=True).sqrt()
-        self.size.copy_(shades.clamp_min(1e-30))  # a channel may be dropped altogether
+        self.gain = nn.Parameter(torch.ones_like(count).repeat(2, 1, 1))
+        size = self._shades().square().sum(-1, keepdim=True).sqrt()
+        size = size.clamp_min(1e-30)  # a channel may be dropped altogether
+        self.register_buffer("size", size.float())
         self._paint()
 
     def adopt(self, coarse: NeuralDenoiser) -> None:
@@ -136,7 +137,8 @@ class NeuralDenoiser(Denoiser):
             )
         self.network.load_state_dict(theirs)
         self.size.copy_(coarse.size)
-        self.gain.data = torch.where(coarse.certainty > 0, coarse.gain.data, 0.0)
+        with torch.no_grad():
+            self.gain.copy_(torch.where(coarse.certainty > 0, coarse.gain, 0.0))
         self._paint()
 
     def share(self, fine: NeuralDenoiser) -> None:
@@ -194,6 +196,7 @@ class NeuralDenoiser(Denoiser):
             fields = torch.cat([fields, marks.expand(len(fields), *marks.shape).to(fields)], 1)
         power = basis.band_mean(y.square()) - basis.band_mean(basis.mask.to(y))
         condition = [basis.band_mean(depth), (power * self.certainty).clamp(-6, 6)]
-        answer = self.network(fields, torch.cat(condition, 1).flatten(1))
+        with pointwise(fields.device):
+            answer = self.network(fields, torch.cat(condition, 1).flatten(1)).to(fields)
         answer = basis.read(answer.unflatten(1, (2, -1)), grid) * self.gain[..., basis.band]
         return answer[:, 0] * self.from_white + answer[:, 1] * self.from_pink

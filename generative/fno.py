@@ -21,11 +21,13 @@ import math
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional
 
 from pushforward.generative.band import Activation
 from pushforward.generative.head import headed
 from pushforward.generative.layer import added, analysed, layered, middle
 from pushforward.generative.pointwise import Pointwise, channels_last, embedding, located
+from pushforward.generative.precision import island, low
 from pushforward.generative.spectral import CosineConv, SpectralConv
 
 
@@ -53,6 +55,8 @@ class Block(nn.Module):
     def forward(self, h: Float[Tensor, "b c ..."], embedding: Float[Tensor, "b e"]) -> Tensor:
         last, shape = h.movedim(1, -1), h.shape[2:]
         scale, shift = self.film(embedding).chunk(2, 1)
+        if low():
+            return self._mixed(last, 1 + scale.float(), shift)
         gain = 1 + scale  # modulates matrices and coefficients, which are fewer than points
         into, back = self.spectral.ends(shape, h)
         last, z = analysed(last, into)
@@ -65,6 +69,23 @@ class Block(nn.Module):
         else:
             out = layered(flat, z, back, local, self.mix)
         return out.view(last.shape).movedim(-1, 1)
+
+    def _mixed(self, last: Tensor, gain: Tensor, shift: Tensor) -> Tensor:
+        """The same, of fewer bits but for the convolution (see `precision`); channels last."""
+        shape = last.shape[1:-1]
+        waves = island(self._convolved)(last, gain, shift)
+        local = (gain[..., None] * self.local).mT
+        seen = torch.bmm(last.flatten(1, -2), local)
+        seen = (seen + waves.to(seen)).unflatten(1, shape)
+        active = self.activation(seen.movedim(-1, 1)).movedim(1, -1)
+        return (last + functional.linear(active, self.mix)).movedim(-1, 1)
+
+    def _convolved(self, last: Tensor, gain: Tensor, shift: Tensor) -> Tensor:
+        """FiLM(K h) (batch, point, channel) of h (batch, *grid, channel)."""
+        shape = last.shape[1:-1]
+        into, back = self.spectral.ends(shape, last)
+        z = self.spectral.modulated(into @ last.flatten(2), shape, gain, shift)
+        return (back @ z).view(len(last), -1, last.shape[-1])
 
 
 class FNO(nn.Module):

@@ -61,6 +61,13 @@ class Dynamics:
         """K."""
         return len(self.F)
 
+    def to(self, device: torch.device | str) -> Dynamics:
+        """The same on another device; itself where it is there already."""
+        if self.F.device == torch.device(device):
+            return self
+        S = None if self.S is None else self.S.to(device)
+        return Dynamics(self.F.to(device), self.N.to(device), S, self.V0.to(device))
+
     def transition(
         self, tau: Float[Tensor, "*shape"]
     ) -> tuple[Float[Tensor, "*shape K K"], Float[Tensor, "*shape K K"]]:

@@ -167,7 +167,7 @@ def learn(
     >>> process.full, len(distances)
     (True, 31)
     """
-    learned = LearnedProcess(process)
+    learned = LearnedProcess(process).to(x.device)
     distances = learned.fit(
         Frugal(denoiser),
         levels,

@@ -145,9 +145,9 @@ class Windows:
 
     def groups(self, modes: Modes) -> Tensor:
         """The group (channel, mode) of every coefficient, int64."""
-        channels, count = modes.log_variance.shape
+        (channels, count), device = modes.log_variance.shape, modes.log_variance.device
         if self.by == "channel":
-            key = torch.arange(channels)[:, None].expand(-1, count)
+            key = torch.arange(channels, device=device)[:, None].expand(-1, count)
         elif self.by == "level" and modes.level is not None:
             key = modes.level.expand(channels, -1)
         elif self.by in ("column", "row") and modes.position is not None:

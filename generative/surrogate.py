@@ -15,7 +15,7 @@ grid that holds the kept waves; the grid asked for only decides where the functi
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -65,7 +65,9 @@ class Surrogate(nn.Module):
         self.denoiser: Denoiser = NeuralDenoiser(
             basis, architecture.backbone, oversampling=architecture.oversampling
         )
-        self.register_buffer("log_gain", torch.zeros(2, basis.channels, basis.shells))
+        self.register_buffer(
+            "log_gain", basis.mask.new_zeros(2, basis.channels, basis.shells, dtype=torch.float32)
+        )
         self._bind()
 
     @classmethod
@@ -140,15 +142,21 @@ class Surrogate(nn.Module):
             raise ValueError("expected a coarse surrogate with a network, got the Gaussian one")
         self.denoiser.adopt(coarse.denoiser)
 
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Surrogate:
+        """What `to` does to every tensor; levels and loss go along."""
+        super()._apply(fn, recurse)
+        self._bind()
+        return self
+
     def _bind(self) -> None:
-        """Levels and loss of the architecture as it is."""
+        """Levels and loss of the architecture as it is, where the basis is."""
         self.levels: Levels = self.architecture.path.on(self.basis.modes, self.dynamics)
         self.objective = Objective(self.architecture.loss, self.levels, self.basis.mask)
 
     @property
     def dynamics(self) -> Dynamics:
         """The linear process of the lifted samplers."""
-        return self.architecture.process.dynamics()
+        return self.architecture.process.dynamics().to(self.basis.mask.device)
 
     def loss(
         self,

@@ -19,16 +19,21 @@ COUNT = len(EDGES) + 1
 FAR = 30.0  # log snr of what is given clean (inf) or left out (-inf), for the mean
 
 
-def tally(losses: Float[Tensor, " batch"], log_snr: Float[Tensor, "batch c m"]) -> list[float]:
+def tally(
+    losses: Float[Tensor, " batch"], log_snr: Float[Tensor, "batch c m"]
+) -> Float[Tensor, " two_bands"]:
     """The sum of the losses in every band, and then how many members are in each.
 
-    >>> tally(torch.tensor([1.0, 2.0, 4.0]), torch.tensor([-20.0, 1.0, 2.0]).view(3, 1, 1))
+    >>> said = tally(torch.tensor([1.0, 2.0, 4.0]), torch.tensor([-20.0, 1.0, 2.0]).view(3, 1, 1))
+    >>> said.tolist()
     [1.0, 0.0, 0.0, 0.0, 6.0, 1.0, 0.0, 0.0, 0.0, 2.0]
     """
     level = log_snr.clamp(-FAR, FAR).mean((1, 2))
     band = torch.bucketize(level, level.new_tensor(EDGES))
-    sums = losses.new_zeros(COUNT).index_add(0, band, losses.detach())
-    return [*sums.tolist(), *map(float, torch.bincount(band, minlength=COUNT).tolist())]
+    losses = losses.detach()
+    sums = losses.new_zeros(COUNT).index_add(0, band, losses)
+    counts = losses.new_zeros(COUNT).index_add(0, band, torch.ones_like(losses))
+    return torch.cat([sums, counts])
 
 
 def added(tallies: Sequence[Sequence[float]]) -> list[float]:
@@ -39,7 +44,8 @@ def added(tallies: Sequence[Sequence[float]]) -> list[float]:
 def means(total: Sequence[float]) -> list[float | None]:
     """The mean loss of every band, from the noisiest; None where nobody was.
 
-    >>> means(tally(torch.tensor([1.0, 2.0, 4.0]), torch.tensor([-20.0, 1.0, 2.0]).view(3, 1, 1)))
+    >>> said = tally(torch.tensor([1.0, 2.0, 4.0]), torch.tensor([-20.0, 1.0, 2.0]).view(3, 1, 1))
+    >>> means(said.tolist())
     [1.0, None, None, None, 3.0]
     """
     pairs = zip(total[:COUNT], total[COUNT:], strict=True)

@@ -20,6 +20,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from pushforward.archive import Archive
+from pushforward.device import carried
 from pushforward.generative import Basis, Surrogate
 from pushforward.reader import Reader
 from pushforward.solvers import Use, uniforms
@@ -102,11 +103,13 @@ class Streamed:
         return len(self.reader)
 
     def rows(self, places: Sequence[int]) -> Float[Tensor, "place channel mode"]:
-        return self.basis.analyse(self.reader.rows(places), self.basis.grid)
+        fields = carried(self.reader.rows(places), self.basis.mask.device)
+        return self.basis.analyse(fields, self.basis.grid)
 
     def first(self, count: int) -> Float[Tensor, "member channel mode"]:
         few = self.reader.source.read(range(min(count, len(self))))
-        return self.basis.analyse(torch.from_numpy(few), self.basis.grid)
+        fields = carried(torch.from_numpy(few), self.basis.mask.device)
+        return self.basis.analyse(fields, self.basis.grid)
 
     def close(self) -> None:
         self.reader.close()
@@ -150,16 +153,17 @@ class Batches:
 
     def __call__(self, step: int) -> Batch:
         seed, batch, slots = self.training.seed, self.training.batch, self.slots
-        x = self.members.rows(self.places(step))
+        device = self.basis.mask.device  # where all but a few numbers a member are made
+        x = carried(self.members.rows(self.places(step)), device)
         if self.training.translations:
             axes = torch.arange(self.basis.grid.ndim)
             x = self.basis.translate(x, uniforms(seed, Use.SHIFT, slots, [axes], step))
         offset = uniforms(seed, Use.LEVEL, [0], [torch.zeros(1, dtype=torch.int64)], step)[0]
-        t = (1 - (1 - (torch.tensor(slots) + offset) / batch) ** self.tilt).float()
+        t = (1 - (1 - (torch.tensor(slots) + offset) / batch) ** self.tilt).float().to(device)
         log_snr = self.levels(t)
         if self.variation.varies:
             numbers = torch.arange(self.variation.numbers(self.basis.channels))
-            u = uniforms(seed, Use.VARIATION, slots, [numbers], step).float()
+            u = uniforms(seed, Use.VARIATION, slots, [numbers], step).float().to(device)
             log_snr = self.variation(self.levels, t, u)
         return Batch(x, t, self.basis.noise(seed, Use.TRAINING, slots, step), log_snr)
 

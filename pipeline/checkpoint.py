@@ -120,7 +120,8 @@ class Checkpoint:
         Raises OSError when the disk refused the one before.
         """
         self.wait()
-        copied = {name: tensor.clone() for name, tensor in state.tensors().items()}
+        tensors = state.tensors().items()
+        copied = {name: tensor.to("cpu", copy=True) for name, tensor in tensors}
         values = {"step": state.step, "seconds": state.seconds}
         values |= {"losses": [*state.losses], "tally": [*state.tally]}
         self._pending = self._writer.submit(self._store, copied, values)

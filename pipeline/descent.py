@@ -12,11 +12,12 @@ from concurrent.futures import Executor
 import torch
 from torch import Tensor, nn
 
-from pushforward.bands import added, tally
+from pushforward.bands import tally
 from pushforward.batches import Batch
 from pushforward.checkpoint import State
 from pushforward.ema import WIDTHS, Decay, Power
 from pushforward.generative import Surrogate
+from pushforward.generative.precision import lowered
 from pushforward.spec import Training
 
 WARM_UP, WEIGHT_DECAY, BETAS = 100, 1e-4, (0.9, 0.99)
@@ -47,26 +48,29 @@ def descend(
     batch: Batch,
     training: Training,
     pool: Executor,
-) -> tuple[float, list[float]]:
+) -> Tensor:
     """Leaves the gradient of these members' part of the mean loss in the parameters.
 
-    Returns that part, and the losses by band of noise (see `bands`). Every slice holds each n-th
+    Returns that part and then the losses by band of noise (see `bands`), float64, on the device:
+    asking for their values would wait for it. Every slice holds each n-th
     member, so all see the whole range of levels and cost the same. They are added in order: bits
     depend on the number of slices, not on that of cores.
     """
     slices = training.slices
 
-    def one(first: int) -> tuple[float, list[float], tuple[Tensor, ...]]:
+    def one(first: int) -> tuple[Tensor, tuple[Tensor, ...]]:
         part = Batch(*(values[first::slices] for values in batch))
-        losses = surrogate.loss(*part)
+        with lowered(training.precision):
+            losses = surrogate.loss(*part)
         loss = losses.sum() / training.batch
         gradient = torch.autograd.grad(loss, parameters)
-        return float(loss.detach()), tally(losses, part.log_snr), gradient
+        said = torch.cat([loss.detach()[None], tally(losses, part.log_snr)])
+        return said.double(), gradient
 
-    losses, tallies, gradients = zip(*pool.map(one, range(slices)), strict=True)
+    said, gradients = zip(*pool.map(one, range(slices)), strict=True)
     for parameter, *parts in zip(parameters, *gradients, strict=True):
         parameter.grad = sum(parts[1:], start=parts[0])
-    return sum(losses), added(tallies)
+    return torch.stack(said).sum(0)
 
 
 def learning_rate(training: Training, step: int) -> float:

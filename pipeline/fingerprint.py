@@ -1,9 +1,9 @@
 """What a checkpoint was made of: the study, the data, the network, and what decides the last bits.
 
 Going on with other data or another network would train something that nobody asked for, so that
-is refused. Going on with other threads, ranks, libraries or vector instructions is sound, but its
-sums round differently: it is said, and allowed, since a job that is queued again may get another
-machine.
+is refused. Going on with other threads, ranks, devices, libraries or vector instructions is sound,
+but its sums round differently: it is said, and allowed, since a job that is queued again may get
+another machine.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from pushforward.archive import Archive
+from pushforward.device import described
 from pushforward.provenance import code
 from pushforward.spec import Training
 
@@ -41,6 +42,7 @@ def fingerprint(
         "instructions": torch.backends.cpu.get_cpu_capability(),
         "threads": torch.get_num_threads(),
         "ranks": ranks,
+        "device": described(parameters[0].device),
     }
 
 
@@ -66,6 +68,7 @@ def verify(stored: dict[str, Any], own: dict[str, Any], path: Path) -> str:
     Traceback (most recent call last):
     ValueError: expected a checkpoint of data ab, got one of ef; remove checkpoint to train anew
     """
+    stored = {"device": "cpu"} | stored  # which older checkpoints do not say
     for key in HARD:
         if stored.get(key) != own[key]:
             raise ValueError(

@@ -7,24 +7,36 @@ with the frames along `time`, so that a generated ensemble reads like a simulate
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
 import xarray as xr
 
 from pushforward import layout
 from pushforward.archive import Archive
 from pushforward.blocks import Map, compute, done, fill
+from pushforward.device import chosen, exact
 from pushforward.spec import Generation
 
 
-def generate(generation: Generation, archive: Archive, *, map: Map = map, workers: int = 1) -> str:
+def generate(
+    generation: Generation,
+    archive: Archive,
+    *,
+    map: Map = map,
+    workers: int = 1,
+    device: str | None = None,
+) -> str:
     """Draws what is missing of an ensemble, and seals it; returns its name.
 
     `map` has the signature of the built-in; `workers` > 1 uses as many processes. Run again after
-    any interruption: the result has the same bits.
+    any interruption: the result has the same bits. `device` is what computes: auto (None), cpu,
+    cuda or cuda:N; blocks take the GPUs of a machine in turns, and are stored one by one.
 
-    Raises LookupError, with what to run, when the training is not complete, OSError when the disk
+    Raises LookupError, with what to run, when the training is not complete or no such device is
+    there, ValueError for a name that is none, OSError when the disk
     refuses; blocks that are stored stay.
 
     >>> import tempfile
@@ -41,7 +53,9 @@ def generate(generation: Generation, archive: Archive, *, map: Map = map, worker
     if done(generation, archive):
         return generation.name
     archive.require(generation.training)
-    return fill(generation, archive, template(generation), generate_block, map, workers)
+    chosen(device)  # is it there at all?
+    block = partial(generate_block, device=device)
+    return fill(generation, archive, template(generation), block, map, workers)
 
 
 def template(generation: Generation, members: range | None = None) -> xr.Dataset:
@@ -66,13 +80,19 @@ def template(generation: Generation, members: range | None = None) -> xr.Dataset
     )
 
 
-def generate_block(generation: Generation, root: Path, block: int) -> int:
+def generate_block(
+    generation: Generation, root: Path, block: int, device: str | None = None
+) -> int:
     """Draws and stores one block; returns its number."""
-    return compute(generation, root, block, _sample)
+    own = chosen(device, block)
+    with exact(own):
+        return compute(generation, root, block, partial(_sample, device=own))
 
 
-def _sample(generation: Generation, members: range, archive: Archive) -> tuple[xr.Dataset, None]:
-    surrogate = archive.surrogate(generation.training)
+def _sample(
+    generation: Generation, members: range, archive: Archive, device: torch.device
+) -> tuple[xr.Dataset, None]:
+    surrogate = archive.surrogate(generation.training).to(device)
     u = surrogate.sample(
         members,
         generation.target,
@@ -82,7 +102,7 @@ def _sample(generation: Generation, members: range, archive: Archive) -> tuple[x
         batch=generation.batch,
     )
     names = generation.channels
-    frames = u.unflatten(1, (len(generation.training.frames), len(names)))
+    frames = u.cpu().unflatten(1, (len(generation.training.frames), len(names)))
     dataset = template(generation, members)
     for place, name in enumerate(names):
         data = frames[:, :, place].numpy().astype(dataset[name].dtype)

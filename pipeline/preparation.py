@@ -4,15 +4,19 @@ Members are resident, whitened, where all of them take at most `memory` (`RESIDE
 does not say). Beyond that the basis is fitted to the first ones that fit, held-out members are
 resident besides, however many a study has, and those that are learnt from are read from their
 shards while the training runs (see `reader`), each rank reading all of them. Which of the two it
-is, and in which order members come, is decided by numbers of the study, not of the machine.
+is, and in which order members come, is decided by numbers of the study, not of the machine. The
+basis is fitted and resident members are whitened on the CPU; then all go to the device that
+computes, members as far as they fit.
 """
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from pushforward.archive import Archive
 from pushforward.batches import Members, Resident, Streamed, load
+from pushforward.device import CPU, settled
 from pushforward.generative import Surrogate
 from pushforward.progress import say
 from pushforward.reader import Plan, Reader
@@ -26,8 +30,11 @@ FEWEST = 256  # members that a basis is fitted to at least, if there are as many
 FIT = 8  # how much more than its fields the fit of a basis takes, in float64 and complex
 
 
-def prepare(training: Training, archive: Archive) -> tuple[Surrogate, Members, Tensor]:
-    """An untrained surrogate, the whitened members it learns from, and those held out.
+def prepare(
+    training: Training, archive: Archive, device: torch.device = CPU
+) -> tuple[Surrogate, Members, Tensor]:
+    """An untrained surrogate on a device, the whitened members it learns from, and those held out
+    (which stay on the CPU).
 
     Raises LookupError, with what to run, when the simulation is not complete, and ValueError for
     translations of fields whose mean varies in space.
@@ -38,7 +45,8 @@ def prepare(training: Training, archive: Archive) -> tuple[Surrogate, Members, T
         fields = load(training, archive)
         surrogate = fitted(training, fields[: training.members])
         x = surrogate.basis.analyse(fields, training.simulation.grid)
-        return surrogate, Resident(x[: training.members], training.seed), x[training.members :]
+        seen = settled(x[: training.members], device)
+        return surrogate.to(device), Resident(seen, training.seed), x[training.members :]
     few = min(training.members, max(FEWEST, int(memory / (FIT * size))))
     surrogate = fitted(training, load(training, archive, range(few)))
     held_out = load(
@@ -51,8 +59,9 @@ def prepare(training: Training, archive: Archive) -> tuple[Surrogate, Members, T
         f"{training.held_out * size / GIB:.2g} GiB of held-out members beside them"
     )
     source = Fields(archive.folder(training.simulation) / DATA, training.stack)
-    members = Streamed(Reader(source, plan, training.seed), surrogate.basis)
-    return surrogate, members, surrogate.basis.analyse(held_out, training.simulation.grid)
+    x = surrogate.basis.analyse(held_out, training.simulation.grid)
+    surrogate = surrogate.to(device)  # and its basis, which whitens what is read
+    return surrogate, Streamed(Reader(source, plan, training.seed), surrogate.basis), x
 
 
 def fitted(training: Training, fields: Tensor) -> Surrogate:

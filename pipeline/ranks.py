@@ -26,6 +26,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from pushforward.device import CPU, chosen
 from pushforward.progress import quiet
 
 PATIENCE = timedelta(hours=2)  # the others wait while the first one validates and calibrates
@@ -77,8 +78,8 @@ class Ranks:
     (True, range(0, 4), 7.0)
     """
 
-    def __init__(self, rank: int = 0, count: int = 1) -> None:
-        self.rank, self.count = rank, count
+    def __init__(self, rank: int = 0, count: int = 1, device: torch.device = CPU) -> None:
+        self.rank, self.count, self.device = rank, count, device
 
     @property
     def first(self) -> bool:
@@ -93,18 +94,21 @@ class Ranks:
         """
         return range(self.rank, batch, self.count)
 
-    def add(self, tensors: Sequence[Tensor], *numbers: float) -> list[float]:
-        """Adds tensors of one type over the ranks, in place, and numbers; returns the numbers."""
+    def add(self, tensors: Sequence[Tensor], numbers: Tensor) -> Tensor:
+        """Adds tensors of one type over the ranks, in place, and numbers; returns the numbers.
+
+        All are on one device, which nobody waits for here.
+        """
         if self.count == 1:
-            return list(numbers)
-        flat = [*(tensor.reshape(-1) for tensor in tensors), tensors[0].new_tensor(numbers)]
+            return numbers
+        flat = [*(tensor.reshape(-1) for tensor in tensors), numbers.to(tensors[0])]
         bucket = torch.cat(flat)
         with _heard():
             dist.all_reduce(bucket)
         *sums, said = bucket.split([len(part) for part in flat])
         for tensor, total in zip(tensors, sums, strict=True):
             tensor.copy_(total.view_as(tensor))
-        return said.tolist()
+        return said
 
     def share(self, tensors: Sequence[Tensor]) -> None:
         """Gives every rank the first one's tensors, in place."""
@@ -127,25 +131,33 @@ class Ranks:
 
 
 @contextmanager
-def joined() -> Iterator[Ranks]:
+def joined(device: str | None = None) -> Iterator[Ranks]:
     """The ranks that this process is one of, which say nothing on a terminal but for the first.
 
     A process group that the caller has made is used as it is; else one is made of what `place`
-    says, and ended afterwards.
-    Raises ConnectionError when the ranks do not find each other, or lose one.
+    says, and ended afterwards. `device` is the name of what they compute on (see `device`); each
+    takes the one of its number on its machine.
+    Raises ConnectionError when the ranks do not find each other, or lose one, ValueError for one
+    GPU for all of them, LookupError for a GPU that is not there.
     """
+    here = place()
+    own = chosen(device, here.local)
     if dist.is_available() and dist.is_initialized():
-        ranks = Ranks(dist.get_rank(), dist.get_world_size())
+        ranks = Ranks(dist.get_rank(), dist.get_world_size(), own)
         with quiet(not ranks.first):
             yield ranks
         return
-    here = place()
     if here.count == 1:
-        yield Ranks()
+        yield Ranks(device=own)
         return
-    gpu = torch.cuda.is_available()
+    if ":" in (device or ""):
+        raise ValueError(
+            f"expected a GPU for each of {here.count} ranks, got {device} for all; leave out its "
+            "number"
+        )
+    gpu = own.type == "cuda"
     if gpu:
-        torch.cuda.set_device(here.local % torch.cuda.device_count())
+        torch.cuda.set_device(own)  # which nccl asks for
     with _heard():
         dist.init_process_group(
             "cpu:gloo,cuda:nccl" if gpu else "gloo",
@@ -156,7 +168,7 @@ def joined() -> Iterator[Ranks]:
         )
     try:
         with quiet(here.rank > 0):
-            yield Ranks(here.rank, here.count)
+            yield Ranks(here.rank, here.count, own)
     finally:
         dist.destroy_process_group()
 

@@ -42,7 +42,7 @@ class _Some:
     """Members of which only some coefficients are seen."""
 
     def __init__(self, members: Members, kept: Tensor) -> None:
-        self.members, self.kept = members, kept
+        self.members, self.kept = members, kept.nonzero()[:, 0]
         self.order: Callable[[int], Tensor] = members.order
 
     def __len__(self) -> int:

@@ -22,6 +22,7 @@ from pushforward.generative import BASES, Architecture, Sampler
 from pushforward.generative.bases import outline
 from pushforward.generative.draw import check_process
 from pushforward.generative.extension import finer
+from pushforward.generative.precision import Precision
 from pushforward.generative.presets import merged
 from pushforward.generative.restriction import WAVES
 from pushforward.levels import Level
@@ -43,7 +44,8 @@ class Training(Spec):
     relative width `width` where that is given; `snapshots` averages are stored beside them, from
     which any other width can be had afterwards (see `ema`). Fields of more than `memory` GiB
     (4 where it is not given) are read while it runs, in another order (see `preparation`).
-    `levels` are coarser grids to begin on (see `levels`).
+    `levels` are coarser grids to begin on (see `levels`). `precision` is that of what networks
+    compute at a point while they learn (see `generative.precision`).
 
     >>> from pushforward.study import Study
     >>> training = Study.load("smoke", ["training.frames=[-1]"]).training
@@ -55,7 +57,9 @@ class Training(Spec):
     verb: ClassVar[str] = "train"
     above: ClassVar[str | None] = "simulation"
     layout: ClassVar[frozenset[str]] = frozenset({"checkpoint_every"})
-    later: ClassVar[frozenset[str]] = frozenset({"levels", "memory", "width", "snapshots"})
+    later: ClassVar[frozenset[str]] = frozenset(
+        {"levels", "memory", "precision", "width", "snapshots"}
+    )
 
     simulation: Simulation
     frames: tuple[int, ...] = (-1,)
@@ -75,6 +79,7 @@ class Training(Spec):
     width: Annotated[float, Field(gt=0, le=WIDEST)] | None = None
     snapshots: Whole = 0
     levels: tuple[Level, ...] = ()
+    precision: Precision = "float32"
 
     @field_validator("surrogate", mode="before")
     @classmethod

@@ -30,6 +30,7 @@ from pushforward.blocks import done
 from pushforward.checkpoint import Checkpoint, State
 from pushforward.curve import Curve
 from pushforward.descent import begin, descend, learning_rate
+from pushforward.device import carried, exact
 from pushforward.fingerprint import fingerprint
 from pushforward.generative import Surrogate
 from pushforward.loggers import package, telling
@@ -54,6 +55,7 @@ def train(
     threads: int | None = None,
     max_seconds: float | None = None,
     log: str | None = None,
+    device: str | None = None,
 ) -> str:
     """Trains what is missing of a surrogate, and seals it; returns its name.
 
@@ -61,10 +63,11 @@ def train(
     Run again after any interruption: it goes on at its last checkpoint, to the same bits. After
     `max_seconds`, and at SIGTERM and SIGUSR1, it finishes its step, stores a checkpoint and stops.
     Started by torchrun or srun, every rank computes its share of each batch (see `ranks`).
-    `log` names a logger that is told the learning curve (see `loggers`).
+    `log` names a logger that is told the learning curve (see `loggers`), `device` what computes:
+    auto (None), cpu, cuda or cuda:N (see `device`).
 
     Raises LookupError, with what to run, when the simulation is not complete or a logger's package
-    is missing, InterruptedError
+    is missing or no such device is there, InterruptedError
     when it was told to stop, ValueError for a checkpoint of other data and for more ranks than
     members in a batch, FloatingPointError when the loss is no number any more, ConnectionError
     when a rank is lost, OSError when the disk refuses.
@@ -75,7 +78,7 @@ def train(
     Traceback (most recent call last):
     LookupError: simulation-... is not in ...; run simulate(study.simulation, archive) first
     """
-    with joined() as ranks, Preemption(max_seconds) as stop:
+    with joined(device) as ranks, exact(ranks.device), Preemption(max_seconds) as stop:
         if ranks.agree(done(training, archive)):
             return training.name
         archive.require(training.simulation)
@@ -111,7 +114,7 @@ def learn(
     """From stored fields to stored weights."""
     if ranks.first:
         archive.create(training)
-    surrogate, seen, held_out = prepare(training, archive)
+    surrogate, seen, held_out = prepare(training, archive, ranks.device)
     try:
         optimise(surrogate, seen, held_out, training, archive, ranks, stop, log)
     finally:
@@ -158,10 +161,11 @@ def optimise(
                 rate = learning_rate(training, state.step)
                 level, batch = schedule(state.step)
                 pace.fed()
-                loss, tally = descend(level, state.parameters, batch, training, pool)
+                said = descend(level, state.parameters, batch, training, pool)
                 gradients = [p.grad for p in state.parameters if p.grad is not None]
-                loss, asked, *tally = ranks.add(gradients, loss, stop.asked, *tally)
+                said = ranks.add(gradients, torch.cat([said, said.new_tensor([stop.asked])]))
                 state.advance(rate)
+                loss, *tally, asked = said.tolist()  # here alone a step waits for a GPU
                 pace.end()
                 state.seconds = time.monotonic() - began
                 if curve is not None:
@@ -214,7 +218,8 @@ def finish(
 
     if training.steps:
         if training.surrogate.process.kind == "learned":
-            distances = surrogate.learn(seen.first(FEW), seed=training.seed)
+            x = carried(seen.first(FEW), surrogate.basis.mask.device)
+            distances = surrogate.learn(x, seed=training.seed)
             say(f"{training.name}: learnt a process, {distances[0]:.4g} -> {min(distances):.4g}")
         say(f"{training.name}: calibrating")
         pause()

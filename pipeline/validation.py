@@ -15,6 +15,7 @@ from torch import Tensor
 
 from pushforward.batches import Batch
 from pushforward.checkpoint import State
+from pushforward.device import carried
 from pushforward.generative import Surrogate
 from pushforward.generative.calibration import table
 from pushforward.solvers import Use
@@ -54,7 +55,7 @@ def calibration(surrogate: Surrogate, held_out: Tensor, training: Training) -> d
 def likelihood(surrogate: Surrogate, held_out: Tensor, seed: int) -> dict[str, float | int]:
     """The variational bound in nats a dimension of the fields, with what the Gaussian surrogate
     has, and the gain over it in nats a member with its standard error; empty below two members."""
-    x = held_out[:MEASURED]
+    x = carried(held_out[:MEASURED], surrogate.basis.mask.device)
     if len(x) < 2:
         return {}
     bound, log_det = surrogate.likelihood(x, seed=seed), surrogate.basis.log_det
@@ -71,11 +72,11 @@ def likelihood(surrogate: Surrogate, held_out: Tensor, seed: int) -> dict[str, f
 
 def batches(surrogate: Surrogate, held_out: Tensor, training: Training) -> list[Batch]:
     """Held-out fields in batches, each at levels spread over the path, with fixed noise."""
-    parts = []
+    device, parts = surrogate.basis.mask.device, []
     for start in range(0, len(held_out), training.batch):
-        x = held_out[start : start + training.batch]
+        x = carried(held_out[start : start + training.batch], device)
         members = range(start, start + len(x))
-        t = (torch.arange(len(x)) + 0.5) / len(x)
+        t = (torch.arange(len(x), device=device) + 0.5) / len(x)
         eps = surrogate.basis.noise(training.seed, Use.VALIDATION, members)
         parts.append(Batch(x, t, eps, surrogate.levels(t)))
     return parts

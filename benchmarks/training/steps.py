@@ -102,7 +102,8 @@ class Step:
 
     def descend(self) -> float:
         """The loss of the batch; leaves gradients in the parameters."""
-        return descend(self.surrogate, self.parameters, self.drawn, self.training, Here())[0]
+        said = descend(self.surrogate, self.parameters, self.drawn, self.training, Here())
+        return float(said[0])
 
     def advance(self) -> None:
         """Clipping, AdamW, the moving average."""

@@ -48,6 +48,21 @@ def complaint(said: Said) -> str:
     return line.removeprefix("pushforward: ")
 
 
+@pytest.mark.parametrize("verb", ["run", "train", "generate"])
+def test_a_device_that_is_not_there_is_refused_before_anything_runs(
+    command, verb: str, tmp_path: Path
+) -> None:
+    for name, why in (
+        ("tpu", "expected a device auto, cpu, cuda or cuda:N"),
+        ("cuda:99", "a GPU"),
+    ):
+        said = command(verb, "smoke", "--root", tmp_path / "runs", "--device", name)
+        assert said.code == 2
+        assert complaint(said).startswith("--device: ")
+        assert why in complaint(said)
+    assert not (tmp_path / "runs").exists()
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_explains_itself(command, name: str) -> None:
     said = command(name, "--help")

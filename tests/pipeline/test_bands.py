@@ -20,7 +20,7 @@ from pushforward.study import Study
 def test_the_bands_hold_every_member_once() -> None:
     level = torch.linspace(-30, 30, 61)
     losses = torch.rand(61, generator=torch.Generator().manual_seed(0))
-    found = tally(losses, level.view(-1, 1, 1).expand(-1, 2, 3))
+    found = tally(losses, level.view(-1, 1, 1).expand(-1, 2, 3)).tolist()
     assert sum(found[COUNT:]) == 61
     assert sum(found[:COUNT]) == pytest.approx(float(losses.sum()), rel=1e-6)
     ends = (-math.inf, *EDGES, math.inf)
@@ -34,14 +34,14 @@ def test_the_bands_hold_every_member_once() -> None:
 def test_shares_of_a_batch_add_up_to_its_tally() -> None:
     generator = torch.Generator().manual_seed(1)
     losses, log_snr = torch.rand(12, generator=generator), torch.randn(12, 1, 5) * 8
-    parts = [tally(losses[rank::3], log_snr[rank::3]) for rank in range(3)]
-    assert added(parts) == pytest.approx(tally(losses, log_snr), rel=1e-6)
+    parts = [tally(losses[rank::3], log_snr[rank::3]).tolist() for rank in range(3)]
+    assert added(parts) == pytest.approx(tally(losses, log_snr).tolist(), rel=1e-6)
     assert added([]) == [0.0] * 2 * COUNT
 
 
 def test_what_is_given_or_left_out_has_a_level_too() -> None:
     log_snr = torch.tensor([[[math.inf, 2.0]], [[-math.inf, -2.0]]])
-    assert means(tally(torch.tensor([1.0, 2.0]), log_snr)) == [2.0, None, None, None, 1.0]
+    assert means(tally(torch.tensor([1.0, 2.0]), log_snr).tolist()) == [2.0, None, None, None, 1.0]
 
 
 def test_the_pace_is_that_of_its_steps() -> None:

@@ -24,6 +24,9 @@ class Numbers:
     def __init__(self, channels: int) -> None:
         self.channels, self.calls = channels, []
 
+    def to(self, device: torch.device) -> Numbers:
+        return self
+
     def sample(self, members: range, grid: Grid, **options: Any) -> torch.Tensor:
         self.calls.append((members, options))
         values = torch.tensor(members)[:, None] * 100 + torch.arange(self.channels) * 10

@@ -33,9 +33,12 @@ from pushforward.simulation import simulate
 from pushforward.spec import Training
 from pushforward.study import Study
 
+LEVELS = "training.levels=[{points: [8, 8], share: 0.5}]"
+STREAMED = "training.memory=2e-5"  # GiB, of which the fields take more
 
-def spec(slices: int = 1) -> Training:
-    return Study.load("smoke", [f"training.slices={slices}"]).training
+
+def spec(slices: int = 1, *changes: str) -> Training:
+    return Study.load("smoke", [f"training.slices={slices}", *changes]).training
 
 
 # -- the script
@@ -63,13 +66,15 @@ def send_at(step: int, number: int) -> None:
     room.learning_rate = send
 
 
-def as_rank(rank: int, count: int, port: int, root: str, step: int, number: int) -> None:
+def as_rank(
+    rank: int, count: int, port: int, root: str, step: int, number: int, changes: list[str]
+) -> None:
     os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(count), "LOCAL_RANK": str(rank)}
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     only_the_first_writes(rank)
     if rank == count - 1:
         send_at(step, number)
-    room.train(spec(), Archive(root))
+    room.train(spec(1, *changes), Archive(root))
 
 
 def fork(action: Callable[[], None]) -> int:
@@ -87,24 +92,24 @@ def fork(action: Callable[[], None]) -> int:
     return child
 
 
-def launch(root: str, count: int, step: int, number: int) -> None:
+def launch(root: str, count: int, step: int, number: int, *changes: str) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     torch.set_num_threads(1)
     children = [
-        fork(lambda rank=rank: as_rank(rank, count, port, root, step, number))
+        fork(lambda rank=rank: as_rank(rank, count, port, root, step, number, [*changes]))
         for rank in range(count)
     ]
     print(json.dumps([os.waitstatus_to_exitcode(os.waitpid(one, 0)[1]) for one in children]))
 
 
 def together(
-    archive: Archive, count: int, step: int = -1, number: int = signal.SIGTERM
+    archive: Archive, count: int, step: int = -1, number: int = signal.SIGTERM, *changes: str
 ) -> tuple[list[int], str]:
     """Trains on some ranks, of which the last gets a signal at a step; their codes and words."""
     numbers = (str(one) for one in (count, step, int(number)))
-    script = [sys.executable, "-P", __file__, str(archive.root), *numbers]
+    script = [sys.executable, "-P", __file__, str(archive.root), *numbers, *changes]
     done = subprocess.run(script, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1]), done.stderr
@@ -168,6 +173,20 @@ def test_four_ranks_learn_the_same_up_to_round_off(alone: Archive, fresh: Archiv
     assert losses(spec(), alone)[1:] != pytest.approx(losses(spec(), alone)[:-1], rel=1e-2)
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.parametrize("changes", [(LEVELS,), (STREAMED,)])
+def test_two_ranks_go_through_levels_and_streams_as_two_slices(
+    alone: Archive, fresh: Archive, changes: tuple[str, ...]
+) -> None:
+    """A sum of two is the same in any order, but a shift may round by its place in a vector."""
+    changes = (*changes, "training.steps=6", "training.calibration=4")
+    assert together(fresh, 2, -1, signal.SIGTERM, *changes)[0] == [0, 0]
+    room.train(spec(2, *changes), fresh)
+    two, slices = losses(spec(1, *changes), fresh), losses(spec(2, *changes), fresh)
+    assert two == pytest.approx(slices, rel=1e-5)
+    assert two[0] != pytest.approx(losses(spec(), alone)[0], rel=1e-3)  # they change something
+
+
 @pytest.mark.parametrize("count", [2, 3, 4, 8])
 def test_shares_of_a_batch_add_up_to_its_gradient(alone: Archive, count: int) -> None:
     training = spec()
@@ -179,8 +198,10 @@ def test_shares_of_a_batch_add_up_to_its_gradient(alone: Archive, count: int) ->
     def gradient(slots: range) -> tuple[float, torch.Tensor]:
         batch = Batches(x, surrogate, training, slots)(3)
         with ThreadPoolExecutor(1) as pool:
-            loss, _ = descend(surrogate, state.parameters, batch, training, pool)
-        return loss, torch.cat([p.grad.flatten() for p in state.parameters if p.grad is not None])
+            loss = descend(surrogate, state.parameters, batch, training, pool)[0]
+        return float(loss), torch.cat(
+            [p.grad.flatten() for p in state.parameters if p.grad is not None]
+        )
 
     shares = [gradient(Ranks(rank, count).slots(training.batch)) for rank in range(count)]
     loss, truth = gradient(range(training.batch))
@@ -255,4 +276,5 @@ def test_a_variable_that_is_missing_is_named(lost: str) -> None:
 
 
 if __name__ == "__main__":
-    launch(sys.argv[1], *(int(number) for number in sys.argv[2:]))
+    count, step, number = map(int, sys.argv[2:5])
+    launch(sys.argv[1], count, step, number, *sys.argv[5:])

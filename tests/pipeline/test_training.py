@@ -97,6 +97,38 @@ def test_an_interrupted_training_ends_with_the_same_bits(
     assert steps == list(range(1, 21))
 
 
+def test_few_bits_are_of_the_study_and_go_on_to_the_same_ones(
+    study: Study, stored: Archive, tmp_path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = study.training
+    assert change(whole, precision="float32").name == whole.name  # what is stored keeps its name
+    few = change(whole, precision="bfloat16", steps=6, calibration=4, checkpoint_every=2)
+    assert few.name != change(few, precision="float32").name
+    room.train(few, stored)
+    other, rate = Archive(tmp_path / "other"), room.learning_rate
+    simulate(few.simulation, other)
+
+    def die(training: Training, step: int) -> float:
+        if step == 3:
+            raise KeyboardInterrupt
+        return rate(training, step)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(room, "learning_rate", die)
+        with pytest.raises(KeyboardInterrupt):
+            room.train(few, other)
+    room.train(few, other)
+    whole = change(few, precision="float32")
+    room.train(whole, stored)
+    for name, tensor in weights(few, stored).items():
+        assert torch.equal(tensor, weights(few, other)[name]), name
+        assert tensor.dtype == weights(whole, stored)[name].dtype
+    name = "denoiser.network.lift.weight"
+    assert not torch.equal(weights(few, stored)[name], weights(whole, stored)[name])
+    losses = [[one["loss"] for one in stored.read_lines(t, METRICS)] for t in (few, whole)]
+    assert losses[0] == pytest.approx(losses[1], rel=0.02)
+
+
 def test_another_seed_gives_other_weights(study: Study, stored: Archive) -> None:
     other = change(study.training, seed=1)
     for training in (study.training, other):
