@@ -1,4 +1,4 @@
-"""The commands that only look into an archive: list, verify, show."""
+"""The commands that only look into an archive: list and show."""
 
 from __future__ import annotations
 
@@ -51,29 +51,6 @@ def entries(
     for entry in found:
         drawn.add_row(*_row(entry, Archive(root)))
     console().print(drawn)
-
-
-def verify(name: str | None = None, /, *, root: Root = RUNS) -> int:
-    """Read results back and compare them with their checksums.
-
-    Parameters
-    ----------
-    name
-        A result, or the beginning of its name; all of them by default.
-    root
-        Folder of the archive.
-    """
-    from pushforward.archive import Archive
-
-    archive = Archive(root)
-    found = [find(archive, name)] if name else archive.search()
-    damaged = 0
-    for entry in found:
-        faults = archive.verify(entry.name)
-        damaged += bool(faults)
-        state = "intact" if entry.sealed else _state(entry, archive)
-        print(f"{entry.name}: " + (f"damaged: {', '.join(faults)}" if faults else state))
-    return 1 if damaged else 0
 
 
 def show(name: str, /, *, root: Root = RUNS) -> None:
@@ -145,7 +122,7 @@ def _row(entry: Entry, archive: Archive) -> tuple[str, ...]:
     made = (entry.manifest or {}).get("provenance", {}).get("time", "")
     return (
         entry.name,
-        _state(entry, archive),
+        state(entry, archive),
         simulation["equation"]["kind"],
         "x".join(map(str, grid["shape"])),
         str(entry.spec.get("members", "")),
@@ -166,7 +143,7 @@ def _certified(entry: Entry, archive: Archive) -> str:
     return f"{found.worst.error:.1g}" + ("" if found.converged else ", not converged")
 
 
-def _state(entry: Entry, archive: Archive) -> str:
+def state(entry: Entry, archive: Archive) -> str:
     if entry.sealed:
         return "complete"
     total = len(archive.blocks(entry.name))

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import App, CycloptsError, Parameter
 
 import pushforward
-from pushforward.flows import browse, runs
+from pushforward.flows import browse, runs, schedules, upkeep
 from pushforward.flows.usage import UsageError
 
 if TYPE_CHECKING:
@@ -260,4 +260,6 @@ def cores() -> int:
 
 app.command(browse.entries, name="list", sort_key=7)
 app.command(browse.show, sort_key=8)
-app.command(browse.verify, sort_key=9)
+app.command(upkeep.verify, sort_key=9)
+app.command(upkeep.gc, sort_key=10)
+app.command(schedules.deploy, sort_key=11)

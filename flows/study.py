@@ -10,8 +10,11 @@ from collections.abc import Sequence
 
 from prefect import flow
 
+from pushforward.archive import Archive
 from pushforward.device import sharing
 from pushforward.flows.stages import evaluate, generate, simulate, train
+from pushforward.growth import grown
+from pushforward.spec import Simulation
 from pushforward.study import Study
 
 
@@ -26,6 +29,16 @@ def run(study: Study, root: str = "runs", workers: int = 1, device: str | None =
     train(study.training, root, device=device)
     generate(study.generation, root, sharing(workers, device), device)
     return evaluate(study.evaluation, root, study.title, study.description, workers)
+
+
+@flow(name="grow", flow_run_name="{simulation.name}", persist_result=False)
+def grow(simulation: Simulation, by: int, root: str = "runs", workers: int = 1) -> str:
+    """Simulates `by` members more than the archive has; returns the larger simulation's name.
+
+    >>> grow.name, list(grow.parameters.properties)
+    ('grow', ['simulation', 'by', 'root', 'workers'])
+    """
+    return simulate(grown(simulation, Archive(root), by), root, workers)
 
 
 def run_stages(

@@ -228,7 +228,7 @@ class Basis(nn.Module, ABC):
         """Standard normals addressed by (seed, member, channel, mode), float32; 0 if dropped."""
         words, pick = self._remember(("addresses",), self.addresses)
         g = draw(words, pick, self.channels, seed, use, members, step)
-        return (g * self.mask).float()
+        return g.float().mul_(self.mask)
 
     def shell_sum(self, values: Float[Tensor, "... mode"]) -> Float[Tensor, "... shell"]:
         """Sums over the coefficients of each shell."""

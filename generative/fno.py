@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pushforward.generative.band import Activation
+from pushforward.generative.head import headed
 from pushforward.generative.layer import added, analysed, layered, middle
 from pushforward.generative.pointwise import Pointwise, channels_last, embedding, located
 from pushforward.generative.precision import island, low
@@ -129,4 +130,8 @@ class FNO(nn.Module):
         h = self.lift(channels_last(u if self.periodic else located(u)))
         for block in self.blocks:
             h = block(h, embedding)
-        return self.project(self.activation(self.head(h))).contiguous()
+        if self.activation.alias_free:
+            return self.project(self.activation(self.head(h))).contiguous()
+        flat, ends = h.movedim(1, -1).flatten(1, -2), (self.head, self.project)
+        weights = [part for end in ends for part in (end.weight, end.bias[:, 0])]
+        return headed(flat, *weights).unflatten(2, h.shape[2:])

@@ -23,6 +23,8 @@ from torch.autograd import forward_ad
 from torch.autograd.function import FunctionCtx
 from torch.nn import functional as F
 
+from pushforward.generative import perceptron
+
 
 def analysed(
     h: Float[Tensor, "b ... c"], into: Float[Tensor, "k n"]
@@ -53,13 +55,27 @@ def layered(
     tensor([0.7311, 0.7311])
     """
     given = (h, z, back, local, mix)
-    return _layered(*given) if _plain(h) else _Layer.apply(*given)
+    if not _plain(h):
+        return _Layer.apply(*given)
+    if torch.is_grad_enabled() or forwards(h) or not perceptron.serves(h, mix):
+        return _layered(*given)
+    return perceptron.applied(h, convolved(z, back, h), local, mix)
 
 
 def middle(h: Tensor, z: Tensor, back: Tensor, local: Tensor) -> Tensor:
     """h local + back z, what the activation sees, (b, p, c)."""
     rows = torch.bmm(h, local).view(len(h), len(back), -1)
     return torch.baddbmm(rows, back.expand(len(h), -1, -1), z).view(h.shape)
+
+
+def convolved(z: Tensor, back: Tensor, like: Tensor) -> Tensor:
+    """back z, the convolution at all points, (b, p, c)."""
+    return torch.bmm(back.expand(len(z), -1, -1), z).view(like.shape)
+
+
+def transposed(back: Tensor, g: Tensor) -> Tensor:
+    """back^T g, (b, k, the rest): the gradient of `convolved`."""
+    return torch.bmm(back.T.expand(len(g), -1, -1), g.view(len(g), len(back), -1))
 
 
 def added(h: Tensor, active: Tensor, mix: Tensor) -> Tensor:
@@ -78,18 +94,21 @@ def _layered(h: Tensor, z: Tensor, back: Tensor, local: Tensor, mix: Tensor) -> 
 
 def _plain(h: Tensor) -> bool:
     """Whether derivatives are not wanted, or others than the ordinary ones."""
-    if not torch.is_grad_enabled() or forward_ad.unpack_dual(h).tangent is not None:
-        return True
-    return _transformed()
+    return not torch.is_grad_enabled() or forwards(h)
 
 
-def _transformed() -> bool:
+def forwards(h: Tensor) -> bool:
+    """Whether derivatives are wanted forwards or by `torch.func`."""
+    return forward_ad.unpack_dual(h).tangent is not None or transformed()
+
+
+def transformed() -> bool:
     """Whether `torch.func` is at work; yes where torch has no way to say."""
     active = getattr(torch._C, "_are_functorch_transforms_active", None)
     return active is None or active()
 
 
-def _again(function: Any, inputs: tuple[Tensor, ...], gradient: Tensor) -> list[Tensor | None]:
+def again(function: Any, inputs: tuple[Tensor, ...], gradient: Tensor) -> list[Tensor | None]:
     """Gradients of the plain formula, which can be differentiated themselves.
 
     Inputs may depend on each other: as views of themselves they do not.
@@ -115,8 +134,8 @@ class _Analysis(torch.autograd.Function):
         (into,) = ctx.saved_tensors
         rows = g.reshape(*g_z.shape[:1], into.shape[1], -1)
         # g is the sum that the layer's other half has made: nobody else holds it
-        again = torch.is_grad_enabled() or _transformed()
-        add = torch.baddbmm if again else Tensor.baddbmm_
+        kept = torch.is_grad_enabled() or transformed()
+        add = torch.baddbmm if kept else Tensor.baddbmm_
         return add(rows, into.T.expand(len(g), -1, -1), g_z).view(g.shape), None
 
 
@@ -125,8 +144,14 @@ class _Layer(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: FunctionCtx, h: Tensor, z: Tensor, back: Tensor, local: Tensor, mix: Tensor
+        ctx: Any, h: Tensor, z: Tensor, back: Tensor, local: Tensor, mix: Tensor
     ) -> Tensor:
+        ctx.compiled = perceptron.serves(h, mix)
+        if ctx.compiled:
+            seen = convolved(z, back, h)
+            out = perceptron.applied(h, seen, local, mix)
+            ctx.save_for_backward(h, z, back, local, mix, seen)
+            return out
         seen = torch.bmm(h, local)
         seen.view(len(h), len(back), -1).baddbmm_(back.expand(len(h), -1, -1), z)
         active = F.silu(seen)
@@ -135,17 +160,20 @@ class _Layer(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
-        h, z, back, local, mix, seen, active = ctx.saved_tensors
-        if torch.is_grad_enabled() or _transformed():
-            return tuple(_again(_layered, (h, z, back, local, mix), g))
+        h, z, back, local, mix, seen, *rest = ctx.saved_tensors
+        if torch.is_grad_enabled() or transformed():
+            return tuple(again(_layered, (h, z, back, local, mix), g))
         needs = ctx.needs_input_grad
+        if ctx.compiled:
+            g_h, g_seen, g_local, g_mix = perceptron.gradient(g, h, seen, local, mix)
+            return g_h, transposed(back, g_seen), None, g_local, g_mix
+        (active,) = rest
         rows = g.flatten(0, 1)
         g_seen = torch.mm(rows, mix).view(g.shape)
         torch.ops.aten.silu_backward.grad_input(g_seen, seen, grad_input=g_seen)
-        g_z = back.T.expand(len(g), -1, -1) @ g_seen.view(len(g), len(back), -1)
         return (
             torch.baddbmm(g, g_seen, local.mT) if needs[0] else None,
-            g_z if needs[1] else None,
+            transposed(back, g_seen) if needs[1] else None,
             None,
             torch.bmm(h.mT, g_seen) if needs[3] else None,
             torch.mm(rows.T, active.flatten(0, 1)) if needs[4] else None,

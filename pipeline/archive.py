@@ -2,22 +2,23 @@
 
     root/<name>/spec.json           the spec, with the layout it was first made with
                data.zarr/           arrays, one shard per block of members (see `layout`)
-               blocks/000000.json   markers: which members, checksums, seconds, machine
+               blocks/000000.json   markers: which members, checksums, seconds, machine (see
+                                    `ledger`)
                <files>              weights, metrics, reports (see `shelf`)
                certificate.json     what `pushforward check` found, before or after (no part of
                                     the seal: it can be made anew)
                manifest.json        the seal: provenance, blocks and files with their checksums
 
-A block is done when its marker exists; the marker is written after the data, both flushed to the
-disk. A result is complete when it is sealed; before that every block is read back and compared
-with its marker. Everything is written atomically and all that a process decides on is on disk, so
-a verb may be killed at any instant and run again, and two may run at once: they write the same
-bits.
+A block is done when its marker exists. A result is complete when it is sealed; before that every
+block is read back and compared with its marker. Everything is written atomically and all that a
+process decides on is on disk, so a verb may be killed at any instant and run again, and two may
+run at once: they write the same bits.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,20 +27,20 @@ import xarray as xr
 from pushforward import certificate, critical, disk, layout
 from pushforward.effort import Effort
 from pushforward.entries import Entry, entries
+from pushforward.ledger import BLOCKS, UNREADABLE, Ledger
 from pushforward.lineage import Spec
 from pushforward.provenance import code, machine, now, provenance
-from pushforward.shelf import CHECKPOINT, DATA, MANIFEST, SPEC, Shelf
+from pushforward.shelf import CHECKPOINT, DATA, MANIFEST, SPEC
 from pushforward.spec import KINDS, Simulation, Training
 
 if TYPE_CHECKING:
     from pushforward.generative import Surrogate
 
-BLOCKS, WEIGHTS = "blocks", "surrogate.safetensors"
+WEIGHTS = "surrogate.safetensors"
 ORPHAN_AGE = 600.0  # seconds without a write after which a `.partial` has no living writer
-UNREADABLE = (OSError, ValueError, RuntimeError, KeyError, TypeError)
 
 
-class Archive(Shelf):
+class Archive(Ledger):
     """The results below a local folder, which is made when the first one is stored.
 
     Raises ValueError for a URL.
@@ -48,27 +49,6 @@ class Archive(Shelf):
     >>> Archive(tempfile.mkdtemp()).search()
     []
     """
-
-    def blocks(self, spec: Spec | str) -> range:
-        """The numbers of a result's blocks; none for what has no members on disk."""
-        members, block = self._size(spec)
-        return range(-(-members // block))
-
-    def span(self, spec: Spec | str, block: int) -> range:
-        """The members of one block."""
-        members, size = self._size(spec)
-        if not 0 <= block * size < members:
-            raise ValueError(f"expected a block of {self.blocks(spec)}, got {block}; choose one")
-        return range(block * size, min(block * size + size, members))
-
-    def missing(self, spec: Spec | str) -> list[int]:
-        """The blocks that are not done."""
-        folder = self.folder(spec) / BLOCKS
-        return [block for block in self.blocks(spec) if not (folder / _marker(block)).exists()]
-
-    def done(self, spec: Spec | str, block: int) -> bool:
-        """Whether one block is done."""
-        return (self.folder(spec) / BLOCKS / _marker(block)).exists()
 
     def sealed(self, spec: Spec | str) -> bool:
         """Whether the result is complete."""
@@ -138,7 +118,7 @@ class Archive(Shelf):
             values = {"kind": spec.kind, "name": spec.name, "spec": spec.model_dump(mode="json")}
             disk.write_json(folder / SPEC, values)
         if template is not None:
-            layout.allocate(folder / DATA, template, self._size(spec)[1])
+            layout.allocate(folder / DATA, template, self.size(spec)[1])
 
     def write(
         self,
@@ -172,7 +152,7 @@ class Archive(Shelf):
         }
         try:
             layout.write(folder / DATA, members, dataset)
-            disk.write_json(folder / BLOCKS / _marker(block), marker)
+            disk.write_json(self.marker(spec, block), marker)
         except FileNotFoundError:
             # another process did this block too, and swept this one's file when it sealed
             if not self.done(spec, block):
@@ -190,10 +170,10 @@ class Archive(Shelf):
         folder = self.folder(spec)
         if self.missing(spec):
             self.require(spec)
-        markers = self._markers(spec)
+        markers = self.markers(spec)
         faults = [marker for marker in markers if not self._intact(spec, marker)]
         for marker in faults:
-            (folder / BLOCKS / _marker(marker["block"])).unlink(missing_ok=True)
+            self.marker(spec, marker["block"]).unlink(missing_ok=True)
         if faults:
             numbers = ", ".join(str(marker["block"]) for marker in faults)
             raise OSError(
@@ -222,23 +202,63 @@ class Archive(Shelf):
         LookupError: simulation-1a2b3c4d5e is not in ...; `search` lists what is
         """
         folder = self.folder(spec)
-        self._size(spec)  # is it there at all?
+        self.size(spec)  # is it there at all?
         seal = disk.read_json(folder / MANIFEST) if self.sealed(spec) else {}
-        markers = seal.get("blocks") or self._markers(spec)
+        markers = seal.get("blocks") or self.markers(spec)
         bad = [f"block {one['block']}" for one in markers if not self._intact(spec, one)]
         for name, digest in seal.get("files", {}).items():
             if not (folder / name).is_file() or disk.digest(folder / name) != digest:
                 bad.append(name)
         return bad
 
-    def _size(self, spec: Spec | str) -> tuple[int, int]:
-        """How many members a result has on disk, and how many of them make a block there."""
-        values = spec.model_dump() if isinstance(spec, Spec) else {}
-        if (self.folder(spec) / SPEC).exists():
-            values = disk.read_json(self.folder(spec) / SPEC)["spec"]
-        elif isinstance(spec, str):
-            self.stored(spec)
-        return (values["members"], values["block"]) if "block" in values else (0, 1)
+    def take(self, spec: Spec, block: int, other: str) -> bool:
+        """Takes one block from another result whose members are the same, if it has it intact.
+
+        It is linked where the file system can, else copied, and its marker with it. False where
+        the other one has no such whole block, has it in other files, or has it damaged.
+        """
+        mine, theirs = self.folder(spec), self.folder(other)
+        members = self.span(spec, block)
+        if not self.marker(other, block).exists() or self.span(other, block) != members:
+            return False
+        try:
+            marker = disk.read_json(self.marker(other, block))
+        except UNREADABLE:
+            return False
+        names = sorted(marker.get("arrays", ()))
+        if names != layout.fields(mine / DATA) or not self._intact(other, marker):
+            return False
+        if not layout.take(mine / DATA, theirs / DATA, members, names):
+            return False
+        disk.write_json(self.marker(spec, block), marker)
+        return True
+
+    def reopen(
+        self, spec: Spec, faults: Sequence[str], template: xr.Dataset | None
+    ) -> dict[int, dict[str, str]]:
+        """Takes away the seal and what `verify` found damaged, so that its verb makes it again.
+
+        `template` describes the arrays, if there are any: what is damaged of their description is
+        written again, and blocks that can then be read are kept. Returns the checksums that every
+        block had.
+        """
+        folder, seal = self.folder(spec), self.folder(spec) / MANIFEST
+        sealed = disk.read_json(seal) if seal.exists() else {}
+        disk.remove(seal)
+        if template is None:
+            for name in sealed.get("files", {}):
+                if name != SPEC:
+                    disk.remove(folder / name)
+            return {}
+        described = [name.removeprefix(f"{DATA}/") for name in faults if name.startswith(DATA)]
+        layout.mend(folder / DATA, template, self.size(spec)[1], described)
+        markers = sealed.get("blocks") or self.markers(spec)
+        for one in markers:
+            if self._intact(spec, one):
+                disk.write_json(self.marker(spec, one["block"]), one)
+            else:
+                disk.remove(self.marker(spec, one["block"]))
+        return {one["block"]: one.get("arrays", {}) for one in markers}
 
     def _intact(self, spec: Spec | str, marker: dict[str, Any]) -> bool:
         """Whether a block can be read back as it was written."""
@@ -248,18 +268,6 @@ class Archive(Shelf):
             return layout.checksums(path, members, sorted(marker["arrays"])) == marker["arrays"]
         except UNREADABLE:  # a failed checksum of a chunk, a lost file, a marker that is none
             return False
-
-    def _markers(self, spec: Spec | str) -> list[dict[str, Any]]:
-        """The markers of the blocks that are done; one that cannot be read is a block's number."""
-        markers, folder = [], self.folder(spec) / BLOCKS
-        for block in self.blocks(spec):
-            try:
-                markers.append(disk.read_json(folder / _marker(block)))
-            except FileNotFoundError:
-                continue
-            except UNREADABLE:
-                markers.append({"block": block})
-        return markers
 
     def _files(self, spec: Spec | str) -> list[str]:
         """Everything but blocks, markers, the seal, logs, and what is made anew."""
@@ -275,7 +283,3 @@ class Archive(Shelf):
             and path.suffix not in (".jsonl", disk.PARTIAL)
             and not {*path.parents} & {*chunks}
         )
-
-
-def _marker(block: int) -> str:
-    return f"{block:06d}.json"

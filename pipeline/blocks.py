@@ -1,6 +1,6 @@
 """A verb over blocks: what is missing is computed, by any `map`, then the result is sealed.
 
-    create -> missing -> map(function, specs, roots, blocks) -> seal
+    create -> adopt -> missing -> map(function, specs, roots, blocks) -> seal
 
 The function is picklable and stores its block itself, so that nothing large travels between
 processes; it computes in batches that are aligned to absolute numbers of members and on one
@@ -27,6 +27,7 @@ import xarray as xr
 
 from pushforward.archive import Archive
 from pushforward.effort import Effort
+from pushforward.growth import adopt
 from pushforward.lineage import Spec
 from pushforward.progress import bar, say
 from pushforward.spec import Generation, Simulation
@@ -52,6 +53,7 @@ def fill(
     if workers < 1:
         raise ValueError(f"expected at least 1 worker, got {workers}; raise it")
     archive.create(spec, template)
+    adopt(spec, archive)
     missing = archive.missing(spec)
     members = {block: len(archive.span(spec, block)) for block in archive.blocks(spec)}
     left = sum(members[block] for block in missing)

@@ -24,8 +24,12 @@ WARM_UP, WEIGHT_DECAY, BETAS = 100, 1e-4, (0.9, 0.99)
 
 
 def begin(surrogate: Surrogate, training: Training) -> State:
-    """The state before the first step."""
-    parameters = [p for p in surrogate.denoiser.parameters() if p.requires_grad]
+    """The state of a surrogate's denoiser before the first step."""
+    return started([p for p in surrogate.denoiser.parameters() if p.requires_grad], training)
+
+
+def started(parameters: list[nn.Parameter], training: Training) -> State:
+    """The state of some parameters before the first step."""
     optimizer = torch.optim.AdamW(
         parameters, lr=training.learning_rate, betas=BETAS, weight_decay=WEIGHT_DECAY, fused=True
     )

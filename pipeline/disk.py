@@ -78,6 +78,36 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def discard(path: Path) -> None:
+    """Removes a file or a folder that disappears whole: it is renamed first."""
+    with storing(path):
+        place = partial(path)
+        try:
+            os.rename(path, place)
+        except FileNotFoundError:  # somebody else was faster
+            return
+        flush(path.parent)
+        if place.is_dir() and not place.is_symlink():
+            shutil.rmtree(place)
+        else:
+            place.unlink()
+
+
+def link(source: Path, path: Path) -> None:
+    """Makes a file that is there appear at `path`, too: linked, or copied between file systems."""
+    with storing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        place = partial(path)
+        try:
+            os.link(source, place)
+        except OSError:
+            write_bytes(path, source.read_bytes())
+            return
+        os.replace(place, path)
+        place.unlink(missing_ok=True)  # of two names of one file, replacing does nothing
+        flush(path.parent)
+
+
 def make_folder(path: Path, fill: Callable[[Path], object]) -> None:
     """Makes a folder that appears whole: `fill` fills one beside it; one that is there stays."""
     if path.exists():

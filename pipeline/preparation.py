@@ -2,10 +2,11 @@
 
 Members are resident, whitened, where all of them take at most `memory` (`RESIDENT` where a study
 does not say). Beyond that the basis is fitted to the first ones that fit, held-out members are
-resident, and those that are learnt from are read from their shards while the training runs (see
-`reader`), each rank reading all of them. Which of the two it is, and in which order members come,
-is decided by numbers of the study, not of the machine. The basis is fitted and resident members
-are whitened on the CPU; then all go to the device that computes, members as far as they fit.
+resident besides, however many a study has, and those that are learnt from are read from their
+shards while the training runs (see `reader`), each rank reading all of them. Which of the two it
+is, and in which order members come, is decided by numbers of the study, not of the machine. The
+basis is fitted and resident members are whitened on the CPU; then all go to the device that
+computes, members as far as they fit.
 """
 
 from __future__ import annotations
@@ -54,7 +55,8 @@ def prepare(
     plan = Plan.within(memory, size, training.members, training.batch)
     say(
         f"{training.name}: {training.members * size / GIB:.3g} GiB of fields, read as they come, "
-        f"at most {2 * plan.group * plan.pack * size / GIB:.2g} GiB at once"
+        f"at most {2 * plan.group * plan.pack * size / GIB:.2g} GiB at once, and "
+        f"{training.held_out * size / GIB:.2g} GiB of held-out members beside them"
     )
     source = Fields(archive.folder(training.simulation) / DATA, training.stack)
     x = surrogate.basis.analyse(held_out, training.simulation.grid)

@@ -34,8 +34,8 @@ PACKS, MEMBERS = 1, 2  # what is permuted: the "member" of the address (0: all t
 class Source(Protocol):
     """Where fields come from (see `shards.Fields`)."""
 
-    def read(self, members: range) -> NDArray[np.float32]:
-        """Some members (member, channel, *grid), float32."""
+    def read(self, members: range, out: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
+        """Some members (member, channel, *grid), float32, in `out` if it is given."""
         ...
 
 
@@ -85,7 +85,7 @@ class Reader:
     or on their way there. A copy (by pickle) holds nothing and reads for itself.
 
     >>> class Numbers:
-    ...     def read(self, members):
+    ...     def read(self, members, out=None):
     ...         return np.float32(members)[:, None, None] * np.ones((1, 1, 2), np.float32)
     >>> reader = Reader(Numbers(), Plan(members=10, pack=2, group=2), seed=0)
     >>> sorted(reader.rows(range(10))[:, 0, 0].int().tolist())
@@ -110,6 +110,7 @@ class Reader:
     def _wake(self) -> None:
         self.epoch = lru_cache(maxsize=3)(self._epoch)
         self._groups: dict[tuple[int, int], _Group] = {}
+        self._spare: list[NDArray[np.float32]] = []
         self._pool: ThreadPoolExecutor | None = None
 
     @property
@@ -126,15 +127,17 @@ class Reader:
 
         Raises OSError when something cannot be read.
         """
-        where = [self._where(place) for place in places]
-        wanted = sorted({group for group, _ in where})
+        where, members = self._where(np.asarray(places))
+        wanted = sorted({*where})
         if len(wanted) == 1:  # else two are held already: one is read ahead when the first is done
             wanted.append(self._next(wanted[0]))
         for old in [group for group in self._groups if group not in wanted]:
             self._drop(old)
         for group in wanted:
             self._load(group)
-        rows = [self._groups[group].row(member) for group, member in where]
+        rows = [
+            self._groups[group].row(*member) for group, member in zip(where, members, strict=True)
+        ]
         return torch.from_numpy(np.stack(rows))
 
     def close(self) -> None:
@@ -144,6 +147,7 @@ class Reader:
         if self._pool is not None:
             self._pool.shutdown()
             self._pool = None
+        self._spare.clear()
 
     def _epoch(self, epoch: int) -> Epoch:
         plan, step = self.plan, epoch % 2**24
@@ -159,12 +163,19 @@ class Reader:
             start += len(own)
         return Epoch(torch.cat(parts), groups, starts)
 
-    def _where(self, place: int) -> tuple[tuple[int, int], int]:
-        """(epoch, group) of a place, and its member."""
-        number, inside = divmod(place, self.plan.members)
-        epoch = self.epoch(number)
-        group = int(np.searchsorted(epoch.starts, inside, side="right")) - 1
-        return (number, group), int(epoch.order[inside])
+    def _where(
+        self, places: NDArray[np.int64]
+    ) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+        """(epoch, group) of every place, and (pack, place in it) of its member."""
+        epochs, inside = np.divmod(places, self.plan.members)
+        groups, members = np.empty_like(places), np.empty_like(places)
+        for number in {*epochs.tolist()}:
+            epoch, own = self.epoch(number), epochs == number
+            groups[own] = np.searchsorted(epoch.starts, inside[own], side="right") - 1
+            members[own] = epoch.order.numpy()[inside[own]]
+        packs, inside = np.divmod(members, self.plan.pack)
+        where = zip(epochs.tolist(), groups.tolist(), strict=True)
+        return [*where], [*zip(packs.tolist(), inside.tolist(), strict=True)]
 
     def _next(self, group: tuple[int, int]) -> tuple[int, int]:
         number, place = group
@@ -178,30 +189,44 @@ class Reader:
         if self._pool is None:
             self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="reader")
         packs = self.epoch(key[0]).groups[key[1]]
-        self._groups[key] = _Group(self.source, self.plan, packs, self._pool)
+        self._groups[key] = _Group(self.source, self.plan, packs, self._pool, self._spare)
 
     def _drop(self, key: tuple[int, int]) -> None:
-        self._groups.pop(key).cancel()
+        """Lets go of a group; what its packs lay in is read into again: new memory costs time."""
+        self._spare += self._groups.pop(key).leave()
 
 
 class _Group:
     """The members of some packs, read by threads into places of their own."""
 
     def __init__(
-        self, source: Source, plan: Plan, packs: list[int], pool: ThreadPoolExecutor
+        self,
+        source: Source,
+        plan: Plan,
+        packs: list[int],
+        pool: ThreadPoolExecutor,
+        spare: list[NDArray[np.float32]],
     ) -> None:
-        self.plan = plan
+        self.pack = plan.pack
         self.size = sum(len(plan.span(pack)) for pack in packs)
-        self.parts: dict[int, Future[NDArray[np.float32]]] = {
-            pack: pool.submit(source.read, plan.span(pack)) for pack in packs
-        }
+        self.parts: dict[int, Future[NDArray[np.float32]]] = {}
+        for pack in packs:
+            span = plan.span(pack)
+            whole = len(span) == plan.pack  # the last pack may be short
+            out = spare.pop() if spare and whole else None
+            self.parts[pack] = pool.submit(source.read, span, out)
 
-    def row(self, member: int) -> NDArray[np.float32]:
-        """One member; waits for its pack."""
-        pack, inside = divmod(member, self.plan.pack)
+    def row(self, pack: int, inside: int) -> NDArray[np.float32]:
+        """The member at a place in a pack; waits for the pack."""
         return self.parts[pack].result()[inside]
 
-    def cancel(self) -> None:
-        """Nobody waits for what has not begun."""
+    def leave(self) -> list[NDArray[np.float32]]:
+        """The memory of whole packs, none of which a thread still writes to.
+
+        Nobody waits for what has not begun.
+        """
         for part in self.parts.values():
             part.cancel()
+        done = [one for one in self.parts.values() if one.done() and not one.cancelled()]
+        packs = [one.result() for one in done if one.exception() is None]
+        return [pack for pack in packs if len(pack) == self.pack]

@@ -3,8 +3,9 @@
 A shard is one file: its chunks, compressed one by one, and at its end where each lies and how long
 it is, 16 bytes a chunk and a checksum. Reading a block of members is then a loop over chunks that
 checks each CRC-32C and decompresses it to where it belongs, without the interpreter's lock, so
-that threads read side by side. Arrays of any other make (another codec, another index) are read by
-Zarr itself: slower, the same values.
+that threads read side by side. Chunks are compressed by Blosc, or by Zstandard as archives were
+until 2026. Arrays of any other make (another codec, another index) are read by Zarr itself:
+slower, the same values.
 
     Zarr v3 sharding codec: https://zarr-specs.readthedocs.io/en/latest/v3/codecs/sharding-indexed/
 """
@@ -20,6 +21,7 @@ from typing import Any
 
 import numpy as np
 import zarr
+from numcodecs.blosc import Blosc
 from numcodecs.zstd import Zstd
 from numpy.typing import NDArray
 
@@ -33,7 +35,8 @@ except ImportError:  # what Zarr takes checksums with, but not all versions of i
 from pushforward.solvers import Grid
 
 ABSENT = 2**64 - 1  # the offset of a chunk that was never written
-OWN = ("bytes", "zstd", "crc32c")  # the codecs of a chunk that is read here (see `layout`)
+CODECS = {"blosc": Blosc(), "zstd": Zstd()}  # what decompresses a chunk that is read here
+SOUND = 0x48674BC7  # the CRC-32C of any bytes with their own CRC-32C behind them
 
 
 class Shards:
@@ -47,15 +50,18 @@ class Shards:
         array = zarr.open_array(path, mode="r")
         self.shape, self.dtype = array.shape, array.dtype
         self.shard, self.chunk = array.shards or array.chunks, array.chunks
-        self.own = _own(array)
+        self.codec = _codec(array)
 
-    def read(self, members: range, time: int) -> NDArray[np.float32]:
-        """Some members (member, *space) at the time with an index, as float32.
+    def read(
+        self, members: range, time: int, out: NDArray[np.float32] | None = None
+    ) -> NDArray[np.float32]:
+        """Some members (member, *space) at the time with an index, as float32, in `out` if given.
 
         Raises OSError when a shard is not what was written to it.
         """
-        out = np.empty((len(members), *self.shape[2:]), np.float32)
-        if not self.own:
+        if out is None:
+            out = np.empty((len(members), *self.shape[2:]), np.float32)
+        if self.codec is None:
             array = zarr.open_array(self.path, mode="r")
             out[...] = np.asarray(array[members.start : members.stop, time])
             return out
@@ -97,10 +103,12 @@ class Shards:
         low, high = max(start, inside.start), min(start + self.chunk[0], inside.stop)
         target = out[low - inside.start : high - inside.start]
         whole = high - low == self.chunk[0] and self.chunk[1] == 1
-        if whole and self.chunk[2:] == self.shape[2:] and self.dtype == np.dtype("<f4"):
-            CODEC.decode(data, target)
+        entire = whole and self.chunk[2:] == self.shape[2:] and self.dtype == np.dtype("<f4")
+        codec = CODECS[str(self.codec)]
+        if entire and target.flags.c_contiguous:
+            codec.decode(data, target)
             return
-        values = np.frombuffer(CODEC.decode(data), self.dtype).reshape(self.chunk)
+        values = np.frombuffer(codec.decode(data), self.dtype).reshape(self.chunk)
         corner = tuple(
             slice(place * size, (place + 1) * size)
             for place, size in zip(where, self.chunk[2:], strict=True)
@@ -133,30 +141,32 @@ class Fields:
             self.grids = Grid(space, **box), Grid(tuple(attrs["full_shape"]), **box)
         self.shape = (len(self.stack), *(self.grids[1].shape if self.grids else space))
 
-    def read(self, members: range) -> NDArray[np.float32]:
-        """Some members (member, channel, *grid), float32.
+    def read(self, members: range, out: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
+        """Some members (member, channel, *grid), float32, in `out` if it is given.
 
         Raises OSError when a shard is not what was written to it.
         """
-        out = np.empty((len(members), *self.shape), np.float32)
+        if out is None:
+            out = np.empty((len(members), *self.shape), np.float32)
         for place, (time, name) in enumerate(self.stack):
-            values = self.arrays[name].read(members, time)
-            out[:, place] = critical.move(values, *self.grids) if self.grids else values
+            if self.grids:
+                values = self.arrays[name].read(members, time)
+                out[:, place] = critical.move(values, *self.grids)
+            else:
+                self.arrays[name].read(members, time, out[:, place])
         return out
 
 
-CODEC = Zstd()
-
-
-def _own(array: Any) -> bool:
-    """Whether an array's shards are of the make that is read here."""
+def _codec(array: Any) -> str | None:
+    """The codec of an array whose shards are of the make that is read here, else None."""
     codecs = array.metadata.to_dict()["codecs"]
     if [one["name"] for one in codecs] != ["sharding_indexed"] or len(array.shape) < 3:
-        return False
+        return None
     how = codecs[0]["configuration"]
-    return (
+    names = [one["name"] for one in how["codecs"]]
+    own = (
         google_crc32c is not None
-        and tuple(one["name"] for one in how["codecs"]) == OWN
+        and names in (["bytes", name, "crc32c"] for name in CODECS)
         and tuple(one["name"] for one in how["index_codecs"]) == ("bytes", "crc32c")
         and how["codecs"][0]["configuration"]["endian"] == "little"
         and how["index_location"] == "end"
@@ -164,15 +174,14 @@ def _own(array: Any) -> bool:
         # a last shard of an array that is no multiple of it is stored in full, its members are not
         and all(n == k for n, k in zip(array.shape[1:], array.shards[1:], strict=True))
     )
+    return names[1] if own else None
 
 
 def _checked(data: bytes, path: Path) -> memoryview:
     """What lies before the CRC-32C at the end of some bytes."""
-    body = memoryview(data)[:-4]
-    # the library wants bytes, and copying is cheaper than the sum
-    if google_crc32c and google_crc32c.value(data[:-4]) != int.from_bytes(data[-4:], "little"):
+    if google_crc32c and google_crc32c.value(data) != SOUND:
         raise OSError(_damage(path, "other bytes"))
-    return body
+    return memoryview(data)[:-4]
 
 
 def _damage(path: Path, got: str) -> str:

@@ -17,6 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from enum import IntEnum
+from typing import Any
 
 import torch
 from jaxtyping import Complex, Int
@@ -72,9 +73,16 @@ def philox(counter: Sequence[Tensor], key: Sequence[Tensor | int]) -> tuple[Tens
     return c0, c1 & MASK, c2, c3 & MASK
 
 
-def _words(
-    seed: int, use: Use, step: int, members: Sequence[int], waves: Sequence[Tensor]
-) -> tuple[Tensor, ...]:
+def _uniforms(
+    seed: int,
+    use: Use,
+    step: int,
+    members: Sequence[int],
+    waves: Sequence[Tensor],
+    *,
+    pairs: bool,
+) -> tuple[Tensor, Tensor]:
+    """One number in [0, 1) for each address, or a pair of them, of 53 bits each, float64."""
     if not 0 <= seed <= MASK or not 0 <= step < 2**24:
         raise ValueError(
             f"expected 0 <= seed < 2^32 and 0 <= step < 2^24, got seed {seed} and step {step}; "
@@ -85,14 +93,45 @@ def _words(
             f"expected members in 0..2^32-1, got {min(members)}..{max(members)}; "
             "count members from 0"
         )
-    device = waves[0].device
-    member = torch.tensor(list(members), dtype=torch.int64, device=device)
-    k = [wave & MASK for wave in torch.broadcast_tensors(*waves)]
-    member = member.view(-1, *[1] * k[0].ndim)
-    counter = [
-        k[i].expand(len(members), *k[i].shape) if i < len(k) else member * 0 for i in range(3)
-    ]
-    return philox([*counter, member], [seed, (int(use) | step << 8) & MASK])
+    member = torch.tensor(list(members), dtype=torch.int64, device=waves[0].device)
+    k = torch.broadcast_tensors(*waves)
+    key = (seed, (int(use) | step << 8) & MASK)
+    make = _compiled if member.device.type == "cpu" and _library() is not None else _written_out
+    return make(member, k, key, pairs)
+
+
+def _written_out(
+    member: Tensor, k: Sequence[Tensor], key: tuple[int, int], pairs: bool
+) -> tuple[Tensor, Tensor]:
+    """The numbers in torch, on any device."""
+    column = member.view(-1, *[1] * k[0].ndim)
+    words = [(wave & MASK).expand(len(member), *wave.shape) for wave in k]
+    w = philox([*words, *[column * 0] * (3 - len(k)), column], key)
+    first, second = (w[i] << 21 | w[i + 1] >> 11 for i in (0, 2))
+    return first.double() * 2.0**-53, second.double() * 2.0**-53 if pairs else second
+
+
+def _compiled(
+    member: Tensor, k: Sequence[Tensor], key: tuple[int, int], pairs: bool
+) -> tuple[Tensor, Tensor]:
+    """The same bits from solvers/kernels/philox.c."""
+    words = k[0].new_zeros((3, *k[0].shape), dtype=torch.int64)
+    torch.stack([wave.long() for wave in k], out=words[: len(k)])
+    first = torch.empty(len(member), *k[0].shape, dtype=torch.float64)
+    second = torch.empty_like(first) if pairs else first
+    given = [x.data_ptr() for x in (member, words)]
+    room = [first.data_ptr(), second.data_ptr() if pairs else None]
+    _library().pushforward_uniforms(len(member), k[0].numel(), *given, *key, *room)
+    return first, second
+
+
+def _library() -> Any:
+    """What was compiled; None where nothing was, or where torch is asked for."""
+    # found when it is needed: other rooms behind that door draw normals
+    from pushforward.solvers.kernels.libraries import built, choose
+
+    isa = choose()
+    return None if isa is None else built()[isa]
 
 
 def normals(
@@ -111,11 +150,11 @@ def normals(
     >>> bool((a[0, 2:] == b[1]).all())
     True
     """
-    w = _words(seed, use, step, members, waves)
-    # 53 random bits each; the first lies in (0, 1] so that its logarithm is finite
-    first = ((w[0] << 21 | w[1] >> 11).double() + 1) * 2.0**-53
-    second = (w[2] << 21 | w[3] >> 11).double() * 2.0**-53
-    return torch.polar((-2 * torch.log(first)).sqrt(), 2 * math.pi * second)
+    first, second = _uniforms(seed, use, step, members, waves, pairs=True)
+    first += 2.0**-53  # in (0, 1], so that its logarithm is finite
+    radius, angle = first.log_().mul_(-2).sqrt_(), second.mul_(2 * math.pi)
+    # torch.polar takes sines one by one, these take them a vector at a time
+    return torch.complex(angle.cos().mul_(radius), angle.sin().mul_(radius))
 
 
 def uniforms(
@@ -127,5 +166,4 @@ def uniforms(
     >>> abs(u.mean().item() - 0.5) < 4 / (12 * 1000) ** 0.5
     True
     """
-    w = _words(seed, use, step, members, waves)
-    return (w[0] << 21 | w[1] >> 11).double() * 2.0**-53
+    return _uniforms(seed, use, step, members, waves, pairs=False)[0]

@@ -10,12 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from pushforward.batches import Batch
-from pushforward.checkpoint import State
-from pushforward.descent import BETAS, WEIGHT_DECAY, descend
-from pushforward.ema import Decay
+from pushforward.descent import descend, started
 from pushforward.generative import Surrogate
 from pushforward.solvers import Grid
-from pushforward.spec import Training
 
 from . import networks
 from .cases import SEED, Case
@@ -90,7 +87,7 @@ class Step:
         networks.install(self.surrogate, make, one_grid)
         denoiser = self.surrogate.denoiser
         self.parameters = [p for p in denoiser.parameters() if p.requires_grad]
-        self.state = optimised([nn.Parameter(real(p)) for p in self.parameters], self.training)
+        self.state = started([nn.Parameter(real(p)) for p in self.parameters], self.training)
         self.drawn = self.batch()
 
     @property
@@ -118,16 +115,6 @@ class Step:
         self.batch()
         self.descend()
         self.advance()
-
-
-def optimised(parameters: list[nn.Parameter], training: Training) -> State:
-    """The state before the first step, as `descent.begin` makes it of a surrogate."""
-    optimizer = torch.optim.AdamW(
-        parameters, lr=training.learning_rate, betas=BETAS, weight_decay=WEIGHT_DECAY, fused=True
-    )
-    return State(
-        parameters, [p.detach().clone() for p in parameters], optimizer, Decay(training.ema)
-    )
 
 
 def real(values: Tensor) -> Tensor:

@@ -6,7 +6,9 @@ reached its last time, the next one takes its lane. A member's bits do not depen
 its neighbours. The torch path follows the same rules (tableaux, controller) and is the reference.
 
 The C text is read in this order: job.h, lanes.h, butterfly.h, fft.h, cosine.h, lawson.h,
-workspace.h, vorticity.h, reaction.h, sweep.h, control.h, engine.h.
+workspace.h, vorticity.h, reaction.h, sweep.h, control.h, engine.h. Two more rooms share the
+libraries and are asked for elsewhere: philox.c (see `solvers.normals`), numbers by address, and
+perceptron.c (see `generative.perceptron`), what a network does at a point.
 """
 
 from __future__ import annotations

@@ -16,6 +16,16 @@ from pathlib import Path
 ISAS = ("baseline", "avx2", "avx512")  # from narrow to wide; the bits of `pushforward_cpu`
 VARIABLE = "PUSHFORWARD_KERNEL"
 
+SIZES = (ctypes.c_int64, ctypes.c_int64, ctypes.c_int)  # members, points, channels
+FUNCTIONS = {  # those without a job, by name: what they take
+    "layer": [*SIZES, *[ctypes.c_void_p] * 5],
+    "layer_gradient": [*SIZES, *[ctypes.c_void_p] * 9],
+    "head": [*SIZES, ctypes.c_int, *[ctypes.c_void_p] * 7],
+    "head_gradient": [*SIZES, ctypes.c_int, *[ctypes.c_void_p] * 9],
+    "uniforms": [*SIZES[:2], *[ctypes.c_void_p] * 2, *[ctypes.c_uint32] * 2]
+    + [ctypes.c_void_p] * 2,
+}
+
 
 @lru_cache
 def built() -> dict[str, ctypes.CDLL]:
@@ -76,4 +86,8 @@ def _typed(library: ctypes.CDLL) -> ctypes.CDLL:
         advance.argtypes, advance.restype = [ctypes.c_void_p], ctypes.c_int
         free = getattr(library, f"pushforward_{kind}_free")
         free.argtypes, free.restype = [ctypes.c_void_p], None
+    for verb, arguments in FUNCTIONS.items():
+        function = getattr(library, f"pushforward_{verb}")
+        function.argtypes, function.restype = arguments, None
+    library.pushforward_layer_unit.argtypes = []
     return library

@@ -18,7 +18,7 @@ from pushforward.flows import browse, cli, runs
 from pushforward.study import Study
 
 VERBS = ["simulate", "train", "generate", "evaluate"]
-COMMANDS = ["run", *VERBS, "report", "check", "list", "show", "verify"]
+COMMANDS = ["run", *VERBS, "report", "check", "list", "show", "verify", "gc", "deploy"]
 
 
 class Said(tuple[int, str, str]):
@@ -258,6 +258,32 @@ def test_verify_finds_intact_results_and_a_damaged_one(
     damaged = command("verify", study.simulation.name, "--root", root)
     assert damaged.code == 1
     assert re.search(r"damaged: block \d", damaged.out)
+    mended = command("verify", study.simulation.name, "--root", root, "--repair")
+    assert mended.code == 0
+    assert "made again" in mended.out
+    assert command("verify", "--root", root).out == intact.out
+
+
+def test_gc_names_what_it_would_remove_and_asks(
+    command, study: Study, by_verbs: Path, tmp_path: Path
+) -> None:
+    root = tmp_path / "copy"
+    shutil.copytree(by_verbs, root)
+    assert "nothing to remove" in command("gc", "--root", root).out
+    for path in (root, *root.rglob("*")):
+        os.utime(path, (0, 0))
+    kept = command("gc", "smoke", "--root", root)
+    assert "nothing to remove" in kept.out
+    asked = command("gc", "quickstart", "--root", root)
+    assert asked.code == 2
+    assert "--yes" in complaint(asked)
+    assert all(spec.name in asked.out for spec in study.specs)
+    assert len([*root.iterdir()]) == len(study.specs)
+    removed = command("gc", "quickstart", "--root", root, "--yes")
+    assert removed.code == 0
+    assert "removed 4 of these" in removed.out
+    assert [*root.iterdir()] == []
+    assert command("gc", "no_such_study", "--root", root).code == 2
 
 
 def test_a_check_says_whether_the_data_are_converged(

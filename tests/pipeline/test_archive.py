@@ -107,7 +107,7 @@ def test_arrays_are_sharded_by_block_and_checked(archive: Archive):
     assert array.shards == (64, 3, 64, 64)
     assert array.chunks == (4, 1, 64, 64)
     assert np.isnan(array.fill_value)
-    assert [type(codec).__name__ for codec in array.compressors] == ["ZstdCodec", "Crc32cCodec"]
+    assert [type(codec).__name__ for codec in array.compressors] == ["BloscCodec", "Crc32cCodec"]
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ OTHERS = tuple(score for score in SUITE if score not in CLASSIFIER)
 def test_p_values_of_null_comparisons_are_uniform(variables, suite):
     # in shape: how often p is small takes more comparisons than these (test_null.py)
     drawn: dict[tuple[str, str], list[float]] = {}
-    repetitions, size = 48, 20
+    repetitions, size = 32, 20
     for i in range(repetitions):
         u = two(range(200 * i, 200 * i + 8 * size))[:, : len(variables)]
         sets = {"pool": u[size : 5 * size], "training": u[5 * size :]}

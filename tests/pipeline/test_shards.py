@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import xarray as xr
 import zarr
+import zarr.codecs
 
 from pushforward import layout
 from pushforward.batches import load
@@ -41,19 +42,37 @@ def test_what_is_read_is_what_was_written(
 ) -> None:
     data = make(tmp_path / "x.zarr", shape, times, block, dtype)
     shards = Shards(tmp_path / "x.zarr" / "v")
-    assert shards.own
+    assert shards.codec == "blosc"
     for members in (range(20), range(3, 7), range(block - 1, block + 1), range(19, 20)):
         for time in (0, times - 1):
-            found = shards.read(members, time)
             truth = data.v.values[members.start : members.stop, time].astype(np.float32)
-            assert np.array_equal(found, truth)
+            assert np.array_equal(shards.read(members, time), truth)
+            stacked = np.full((len(members), 2, *shape), np.nan, np.float32)
+            shards.read(members, time, stacked[:, 1])  # memory with gaps
+            assert np.array_equal(stacked[:, 1], truth)
+            assert np.isnan(stacked[:, 0]).all()
+
+
+def test_zstandard_of_earlier_archives_is_read_by_hand_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = (zarr.codecs.ZstdCodec(level=1), zarr.codecs.Crc32cCodec())
+    monkeypatch.setattr(layout, "compressors", lambda _: old)
+    data = make(tmp_path / "x.zarr", (64, 64), 2, 8, "float32")
+    shards = Shards(tmp_path / "x.zarr" / "u")
+    assert shards.codec == "zstd"
+    assert np.array_equal(shards.read(range(3, 11), 1), data.u.values[3:11, 1])
+    # a codec that is not the file's is no silent wrong number
+    shards.codec = "blosc"
+    with pytest.raises((RuntimeError, ValueError)):
+        shards.read(range(3, 11), 1)
 
 
 def test_an_array_of_another_make_is_read_as_well(tmp_path: Path) -> None:
     values = np.random.default_rng(0).standard_normal((6, 2, 8, 8)).astype("float32")
     zarr.create_array(tmp_path / "u", data=values, chunks=(2, 1, 8, 8))
     shards = Shards(tmp_path / "u")
-    assert not shards.own
+    assert shards.codec is None
     assert np.array_equal(shards.read(range(1, 5), 1), values[1:5, 1])
 
 

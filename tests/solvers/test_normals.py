@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pushforward.solvers import Use, normals, uniforms
+from pushforward.solvers.kernels import libraries
 from pushforward.solvers.normals import philox
 
 ONES = 0xFFFFFFFF
@@ -99,6 +100,25 @@ def test_a_number_depends_on_its_address_alone(
             assert alone[0] == together[i, j]
     backwards = normals(seed, Use.FORCING, members[::-1], [k.flip(0)], step)
     assert torch.equal(backwards.flip(0, 1), together)
+
+
+@pytest.mark.skipif(not libraries.built(), reason="no kernel was compiled here")
+@pytest.mark.parametrize("isa", list(libraries.built()))
+def test_compiled_numbers_have_torch_s_bits(isa: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blocks and their remainders, one to three words, negative ones, members at the ends."""
+    k = torch.arange(-70, 71)
+    many = [[k[:3]], [k[:, None], k[None] * 2**24], [k[:5, None, None], k[:, None], k[None, :2]]]
+
+    def found(kernel: str) -> list[torch.Tensor]:
+        monkeypatch.setenv(libraries.VARIABLE, kernel)
+        members, use = [ONES, 0, 77], Use.NOISE
+        draws = [normals(ONES, use, members, waves, 2**24 - 1) for waves in many]
+        return draws + [uniforms(5, use, members, waves, 3) for waves in many]
+
+    for mine, theirs in zip(found(isa), found("torch"), strict=True):
+        assert torch.equal(mine, theirs)
+    assert not torch.equal(found(isa)[3], found(isa)[3].flip(0))  # negative control
+    assert uniforms(0, Use.PRIOR, [], [k]).shape == (0, 141)
 
 
 def test_no_two_uses_and_steps_share_numbers() -> None:

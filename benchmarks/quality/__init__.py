@@ -1,0 +1,1 @@
+"""Quality by time: what preconditioning, coloured noise and levels bring on the quickstart."""

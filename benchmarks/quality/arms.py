@@ -1,0 +1,72 @@
+"""What is compared: the quickstart's training, and others that differ from it in one thing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pushforward.generative import Surrogate, preset
+from pushforward.generative.ordering import Hierarchy, Prior
+from pushforward.levels import Level
+from pushforward.spec import Training
+
+from .preconditioning import Kind, install
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One way to train: changes of the study's architecture, a denoiser, coarse levels.
+
+    `preconditioning` of None is the library's. `levels` have shares of the budget, not of steps.
+    """
+
+    title: str
+    path: Any = None
+    preconditioning: Kind | None = None
+    levels: tuple[tuple[int, float], ...] = ()
+
+    def training(self, training: Training, seed: int, batch: int) -> Training:
+        """The numbers of the study's training, changed."""
+        architecture = training.surrogate
+        if self.path is not None:
+            architecture = replace(architecture, path=self.path(architecture.path))
+        if self.preconditioning is not None:  # its levels are looked at evenly
+            architecture = replace(architecture, loss=replace(architecture.loss, weight="flat"))
+        ndim = training.simulation.grid.ndim
+        levels = tuple(Level((points,) * ndim, share) for points, share in self.levels)
+        changes = {"surrogate": architecture, "seed": seed, "batch": batch, "slices": 1}
+        return training.model_copy(update={**changes, "levels": levels, "width": WIDTH})
+
+    def install(self, surrogate: Surrogate, seed: int) -> None:
+        """What the architecture cannot say."""
+        if self.preconditioning is not None:
+            install(surrogate, self.preconditioning, seed)
+
+
+WIDTH = 0.1  # of the moving average: a tenth of the training, whenever it is looked at
+OURS = "wiener"
+ARMS = {
+    OURS: Arm("per-mode Wiener, white noise, one level"),
+    "scalar": Arm("scalar EDM", preconditioning="scalar"),
+    "scalar-published": Arm(
+        "scalar EDM, its own noise levels",
+        path=lambda _: preset("edm").path,
+        preconditioning="scalar",
+    ),
+    "none": Arm("no preconditioning", preconditioning="none"),
+    "data": Arm(
+        "noise with the data's spectrum", path=lambda path: replace(path, hierarchy=Hierarchy())
+    ),
+    "matern": Arm(
+        "Matérn noise, trace class (DDO's)",
+        path=lambda path: replace(
+            path, hierarchy=Hierarchy(), prior=Prior("matern", exponent=1.5, length=0.2)
+        ),
+    ),
+    "levels": Arm("16², 32², then the data's grid", levels=((16, 0.25), (32, 0.25))),
+}
+QUESTIONS = {
+    "Preconditioning": (OURS, "scalar", "scalar-published", "none"),
+    "Colour of the noise": (OURS, "data", "matern"),
+    "Levels": (OURS, "levels"),
+}

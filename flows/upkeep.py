@@ -1,0 +1,103 @@
+"""The commands that keep an archive in order: verify and gc."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from pushforward.flows.browse import RUNS, Root, find, state
+from pushforward.flows.usage import UsageError
+
+if TYPE_CHECKING:
+    from pushforward.lineage import Spec
+
+FLAG = Parameter(negative="", show_default=False)
+
+
+def verify(
+    name: str | None = None,
+    /,
+    *,
+    root: Root = RUNS,
+    repair: Annotated[bool, FLAG] = False,
+    workers: int = 1,
+) -> int:
+    """Read results back and compare them with their checksums; exits with 1 where they differ.
+
+    Parameters
+    ----------
+    name
+        A result, or the beginning of its name; all of them by default.
+    root
+        Folder of the archive.
+    repair
+        Make again what is damaged: exactly those blocks, or the whole of what has no blocks.
+    workers
+        Processes for blocks that are made again.
+    """
+    from pushforward.archive import Archive
+    from pushforward.repair import repair as mend
+    from pushforward.spec import KINDS
+
+    archive = Archive(root)
+    order = [*KINDS]  # upstream first: the others are made of it
+    found = [find(archive, name)] if name else archive.search()
+    damaged = 0
+    for entry in sorted(found, key=lambda one: order.index(one.kind)):
+        faults = archive.verify(entry.name)
+        told = "intact" if entry.sealed else state(entry, archive)
+        if faults:
+            told = f"damaged: {', '.join(faults)}"
+            if repair:
+                mend(entry.name, archive, workers=workers)
+                told += "; made again"
+            else:
+                damaged += 1
+        print(f"{entry.name}: {told}")
+    return 1 if damaged else 0
+
+
+def gc(*studies: str, root: Root = RUNS, yes: Annotated[bool, FLAG] = False) -> int:
+    """Remove what nobody will ask for: remains of killed writers, and results of other studies.
+
+    Parameters
+    ----------
+    studies
+        YAML files, or names in the catalogue: results that are in none of them, nor upstream of
+        one, are removed. Without any, only remains are.
+    root
+        Folder of the archive.
+    yes
+        Do not ask.
+    """
+    from rich.filesize import decimal
+    from rich.prompt import Confirm
+
+    from pushforward.archive import Archive
+    from pushforward.garbage import garbage
+    from pushforward.study import Study
+
+    keep: list[Spec] = []
+    for study in studies:
+        try:
+            keep.append(Study.load(study).evaluation)
+        except (ValueError, LookupError, OSError) as mistake:
+            raise UsageError(str(mistake)) from None
+    found = garbage(Archive(root), keep)
+    if not found:
+        print(f"{root}: nothing to remove")
+        return 0
+    for one in found:
+        print(f"{one.path}  {decimal(one.size)}  {one.reason}")
+    total = f"{len(found)} of these, {decimal(sum(one.size for one in found))}"
+    if not yes:
+        if not sys.stdin.isatty():
+            raise UsageError(f"expected --yes where nobody can be asked, to remove {total}")
+        if not Confirm.ask(f"Remove {total}?", default=False):
+            return 1
+    for one in found:
+        one.remove()
+    print(f"removed {total}")
+    return 0

@@ -1,0 +1,99 @@
+"""What an archive holds that nobody will ask for: remains of killed writers, and unnamed results.
+
+    remains    `.partial` files and folders that no living writer touches, and folders that are
+               called like a result but hold no spec
+    unnamed    results that are in no lineage of the studies to keep, where some are given
+
+What was touched lately may have a writer and stays; a result that is not complete is given a day.
+All of it is removed by renaming it first: it is there or not, whenever a kill comes.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pushforward import disk
+from pushforward.archive import ORPHAN_AGE, Archive
+from pushforward.lineage import Spec
+from pushforward.shelf import SPEC
+from pushforward.spec import KINDS
+
+UNFINISHED = 86400.0  # seconds without a write that a result which is not complete is given
+
+
+@dataclass(frozen=True)
+class Garbage:
+    """Something to remove: where it lies, why, and its bytes on the disk."""
+
+    path: Path
+    reason: str
+    size: int
+
+    def remove(self) -> None:
+        """Removes it, whole or not at all."""
+        disk.discard(self.path)
+
+
+def garbage(
+    archive: Archive, keep: Sequence[Spec] = (), *, age: float = ORPHAN_AGE
+) -> list[Garbage]:
+    """What nobody will ask for; results only where there are specs to `keep`, with their upstream.
+
+    What was touched less than `age` seconds ago may have a writer, and stays.
+
+    >>> import tempfile
+    >>> garbage(Archive(tempfile.mkdtemp()))
+    []
+    """
+    found = [_of(path, "left by a writer that was killed") for path in _remains(archive.root, age)]
+    named = {one.name for spec in keep for one in _lineage(spec)}
+    for folder in sorted(archive.root.glob("*-*")):
+        if folder.name.partition("-")[0] not in KINDS or folder.suffix or not folder.is_dir():
+            continue
+        idle, spec = time.time() - _touched(folder), (folder / SPEC).exists()
+        patience = age if archive.sealed(folder.name) or not spec else max(age, UNFINISHED)
+        if idle < patience:
+            continue
+        if not spec:
+            found.append(_of(folder, "holds no spec"))
+        elif keep and folder.name not in named:
+            found.append(_of(folder, "in none of these studies"))
+    return found
+
+
+def _lineage(spec: Spec | None) -> Iterator[Spec]:
+    while spec is not None:
+        yield spec
+        spec = spec.upstream
+
+
+def _remains(root: Path, age: float) -> Iterator[Path]:
+    """The outermost `.partial` paths that nobody touches."""
+    for place, folders, names in os.walk(root):
+        inner = [name for name in folders if name.endswith(disk.PARTIAL)]
+        folders[:] = [name for name in folders if name not in inner]
+        for name in [*inner, *(n for n in names if n.endswith(disk.PARTIAL))]:
+            path = Path(place) / name
+            if _touched(path) <= time.time() - age:
+                yield path
+
+
+def _touched(path: Path) -> float:
+    """When it, or the newest thing in it, was last written; never, where it is gone meanwhile."""
+    latest = 0.0
+    for one in (path, *path.rglob("*")):
+        try:
+            latest = max(latest, one.stat().st_mtime)
+        except FileNotFoundError:
+            continue
+    return latest
+
+
+def _of(path: Path, reason: str) -> Garbage:
+    files = [one for one in (path, *path.rglob("*")) if one.is_file()]
+    # a linked file is freed with its last name
+    return Garbage(path, reason, sum(s.st_size for s in map(os.stat, files) if s.st_nlink == 1))

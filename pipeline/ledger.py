@@ -1,0 +1,80 @@
+"""Which blocks of a result are done: the markers, a small file each.
+
+    root/<name>/blocks/000000.json     which members, checksums, seconds, machine
+
+A marker is written after its block's data, both flushed to the disk, so a block is done when its
+marker exists. How many blocks there are is said by the spec as it was first stored.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pushforward import disk
+from pushforward.lineage import Spec
+from pushforward.shelf import SPEC, Shelf
+
+BLOCKS = "blocks"
+UNREADABLE = (OSError, ValueError, RuntimeError, KeyError, TypeError)
+
+
+class Ledger(Shelf):
+    """A shelf whose results have blocks of members, done or missing.
+
+    >>> import tempfile
+    >>> Ledger(tempfile.mkdtemp()).missing("simulation-1a2b3c4d5e")
+    Traceback (most recent call last):
+    LookupError: simulation-1a2b3c4d5e is not in ...; `search` lists what is
+    """
+
+    def blocks(self, spec: Spec | str) -> range:
+        """The numbers of a result's blocks; none for what has no members on disk."""
+        members, block = self.size(spec)
+        return range(-(-members // block))
+
+    def span(self, spec: Spec | str, block: int) -> range:
+        """The members of one block."""
+        members, size = self.size(spec)
+        if not 0 <= block * size < members:
+            raise ValueError(f"expected a block of {self.blocks(spec)}, got {block}; choose one")
+        return range(block * size, min(block * size + size, members))
+
+    def missing(self, spec: Spec | str) -> list[int]:
+        """The blocks that are not done."""
+        folder = self.folder(spec) / BLOCKS
+        there = {path.name for path in folder.glob("*.json")} if folder.is_dir() else set()
+        return [block for block in self.blocks(spec) if _name(block) not in there]
+
+    def done(self, spec: Spec | str, block: int) -> bool:
+        """Whether one block is done."""
+        return self.marker(spec, block).exists()
+
+    def marker(self, spec: Spec | str, block: int) -> Path:
+        """Where a block's marker lies, or would lie."""
+        return self.folder(spec) / BLOCKS / _name(block)
+
+    def markers(self, spec: Spec | str) -> list[dict[str, Any]]:
+        """The markers of the blocks that are done; one that cannot be read is a block's number."""
+        markers: list[dict[str, Any]] = []
+        for block in self.blocks(spec):
+            try:
+                markers.append(disk.read_json(self.marker(spec, block)))
+            except FileNotFoundError:
+                continue
+            except UNREADABLE:
+                markers.append({"block": block})
+        return markers
+
+    def size(self, spec: Spec | str) -> tuple[int, int]:
+        """How many members a result has on disk, and how many of them make a block there."""
+        values = spec.model_dump() if isinstance(spec, Spec) else {}
+        if (self.folder(spec) / SPEC).exists():
+            values = disk.read_json(self.folder(spec) / SPEC)["spec"]
+        elif isinstance(spec, str):
+            self.stored(spec)
+        return (values["members"], values["block"]) if "block" in values else (0, 1)
+
+
+def _name(block: int) -> str:
+    return f"{block:06d}.json"
