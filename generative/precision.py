@@ -62,12 +62,12 @@ def island(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """
 
     @wraps(function)
-    def whole(*given: Any) -> Tensor:
+    def whole(*given: Any, **named: Any) -> Tensor:
         if not low():
-            return function(*given)
+            return function(*given, **named)
         first = next(x for x in given if isinstance(x, Tensor))
         with torch.autocast(first.device.type, enabled=False):
-            return function(*(_whole(x) for x in given))
+            return function(*(_whole(x) for x in given), **named)
 
     return whole
 

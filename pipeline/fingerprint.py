@@ -20,6 +20,7 @@ from torch import Tensor
 from pushforward.archive import Archive
 from pushforward.device import described
 from pushforward.provenance import code
+from pushforward.solvers.kernels.libraries import choose
 from pushforward.spec import Training
 
 HARD = ("training", "data", "network")
@@ -40,6 +41,7 @@ def fingerprint(
         "code": code()["commit"] or code()["version"],
         "torch": torch.__version__,
         "instructions": torch.backends.cpu.get_cpu_capability(),
+        "kernel": choose() or "torch",
         "threads": torch.get_num_threads(),
         "ranks": ranks,
         "device": described(parameters[0].device),
@@ -68,7 +70,8 @@ def verify(stored: dict[str, Any], own: dict[str, Any], path: Path) -> str:
     Traceback (most recent call last):
     ValueError: expected a checkpoint of data ab, got one of ef; remove checkpoint to train anew
     """
-    stored = {"device": "cpu"} | stored  # which older checkpoints do not say
+    older = {"device": "cpu", "kernel": own.get("kernel")}  # which these do not say
+    stored = older | stored
     for key in HARD:
         if stored.get(key) != own[key]:
             raise ValueError(

@@ -2,7 +2,8 @@
 
     remains    `.partial` files and folders that no living writer touches, and folders that are
                called like a result but hold no spec
-    unnamed    results that are in no lineage of the studies to keep, where some are given
+    unnamed    results that are in no lineage of the studies to keep, where some are given; those
+               with more or fewer members are kept, too: they grew, or will
 
 What was touched lately may have a writer and stays; a result that is not complete is given a day.
 All of it is removed by renaming it first: it is there or not, whenever a kill comes.
@@ -18,6 +19,7 @@ from pathlib import Path
 
 from pushforward import disk
 from pushforward.archive import ORPHAN_AGE, Archive
+from pushforward.growth import relatives
 from pushforward.lineage import Spec
 from pushforward.shelf import SPEC
 from pushforward.spec import KINDS
@@ -50,7 +52,9 @@ def garbage(
     []
     """
     found = [_of(path, "left by a writer that was killed") for path in _remains(archive.root, age)]
-    named = {one.name for spec in keep for one in _lineage(spec)}
+    named: set[str] = set()
+    for one in (one for spec in keep for one in _lineage(spec)):
+        named |= {one.name, *relatives(one, archive)}
     for folder in sorted(archive.root.glob("*-*")):
         if folder.name.partition("-")[0] not in KINDS or folder.suffix or not folder.is_dir():
             continue

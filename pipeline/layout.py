@@ -32,6 +32,7 @@ from pushforward.solvers import Grid
 
 SMALL, LARGE = 2**16, 2**20  # bytes of a chunk
 AXES = ("z", "y", "x")
+ENCODING = ("data_type", "chunk_grid", "codecs")  # what makes bytes of values, in Zarr's metadata
 CONVENTIONS = "CF-1.11, ACDD-1.3"
 
 
@@ -174,7 +175,7 @@ def take(path: Path, other: Path, members: range, names: Sequence[str]) -> bool:
     for name in names:
         mine, theirs = (zarr.open_array(one / name, mode="r") for one in (path, other))
         written = [one.metadata.to_dict() for one in (mine, theirs)]
-        if any(written[0].get(what) != written[1].get(what) for what in ("codecs", "data_type")):
+        if any(written[0].get(what) != written[1].get(what) for what in ENCODING):
             return False
         size = (mine.shards or mine.chunks)[0]
         shards.append(Path(name) / "c" / str(members.start // size))
@@ -186,12 +187,20 @@ def take(path: Path, other: Path, members: range, names: Sequence[str]) -> bool:
 
 
 def mend(path: Path, dataset: xr.Dataset, block: int, damaged: Sequence[str]) -> None:
-    """Writes damaged files of a group's description again, from its template."""
+    """Writes what is damaged of a group's description again, from its template.
+
+    `damaged` are paths of files in the group. Of a coordinate all files are written, since an
+    earlier version may have encoded them in another way.
+    """
     fresh = partial(path)
     try:
         _build(fresh, dataset, block)
-        for name in damaged:
-            write_bytes(path / name, (fresh / name).read_bytes())
+        arrays = {Path(name).parts[0] for name in damaged}
+        for part in sorted(fresh.rglob("*")):
+            name = part.relative_to(fresh)
+            whole = name.parts[0] in arrays and name.parts[0] in dataset.coords
+            if part.is_file() and (whole or name.as_posix() in damaged):
+                write_bytes(path / name, part.read_bytes())
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
 

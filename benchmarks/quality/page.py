@@ -10,6 +10,7 @@ import torch
 
 from benchmarks.markdown import number, table
 from benchmarks.training.page import processor
+from pushforward.checkpoint import CLIP
 
 from .arms import ARMS, OURS, QUESTIONS, WIDTH
 from .curves import MEASURES, Curve, Row, apart, start
@@ -45,8 +46,9 @@ One thread of {processor()}, Python {platform.python_version()}, torch {torch.__
 {seeds} seeds each, {last:g} s of the processor a training. Values are in units of the solver's \
 own floor (1: as good as the solver), medians over the seeds with their range. *Apart* says that \
 no seed of an arm lies among those of the first one after {last:g} s, *there after* when the \
-first one's median was as good as the arm's is after {last:g} s. The Gaussian surrogate, where \
-training with the library's preconditioning starts, has {before}."""
+first one's median was as good as the arm's is after {last:g} s. The Gaussian surrogate has \
+{before}: there training with the library's preconditioning starts, and what is above it is worse \
+than no training at all. Without preconditioning training starts from noise."""
 
 
 def _rows(curves: dict[str, Curve]) -> Iterator[list[str]]:
@@ -87,13 +89,15 @@ that was meant to end there, and none is as good as one that was.
 - **All scores** is the geometric mean, over the library's scores, of max(1, score / 95% quantile \
 of its floor); **gradient W₁** one of them, over the same quantile. Scores are those of \
 `pushforward.compare`.
-- Arms differ from the first one in what their names say. **Scalar EDM** and **no \
-preconditioning** see and answer one noisy field, with one scale for all its waves \
-(`benchmarks/quality/preconditioning.py`), on the whole grid at every level, and are trained by \
-the mean square over space of what their network gets wrong. They hear the same condition, band \
-by band. *Its own noise levels* are EDM's for sampling, sigma 0.004 to 160 of a wave spaced by \
-rho = 7, looked at evenly in training; the others' go on until the weakest wave \
-kept, of {training.surrogate.floor:g} of the strongest one's variance or more, is clean.
+- **Scalar EDM** and **no preconditioning** are a network that sees and answers one noisy field, \
+with one scale for all its waves (`benchmarks/quality/preconditioning.py`). With the \
+preconditioning goes all that follows from knowing single coefficients, so these arms lack it: \
+four colours of input and two of output, gains of bands, coarser grids for what is drowned in \
+noise, the loss `turn`, and more of the noisy levels in a batch. They are trained by the mean \
+square over space of what their network gets wrong, 1 at the start as ours is, at levels that are \
+even in log snr (EDM's own are lognormal), and hear the same condition, band by band. Gradients \
+are clipped at {CLIP:g} for all.
 - **White** noise is the study's own (GUD with a = 1). Coloured noise has the data's spectrum \
-(a = 0) or that of a Matérn field. All of them see every coefficient from noise to clean.
+(a = 0) or that of a Matérn field, and longer ends of its path, log snr from -7 to 8, since all \
+its waves clear up together.
 - **Levels** have a quarter of the time each but the last, with the same members and noise."""

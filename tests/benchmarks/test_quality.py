@@ -102,9 +102,8 @@ def test_arms_differ_from_ours_in_one_thing() -> None:
     ours = ARMS[OURS].training(study.training, 0, BATCH)
     assert ours.surrogate.path.hierarchy == WHITE
     paths = {name: arm.training(study.training, 0, BATCH) for name, arm in ARMS.items()}
-    assert paths["data"].surrogate == replace(
-        ours.surrogate, path=replace(ours.surrogate.path, hierarchy=Hierarchy())
-    )
+    coloured = replace(ours.surrogate.path, hierarchy=Hierarchy(), lowest=-7.0, highest=8.0)
+    assert paths["data"].surrogate == replace(ours.surrogate, path=coloured)
     assert paths["levels"].surrogate == ours.surrogate
     assert paths["scalar"].surrogate.path == ours.surrogate.path
     assert {arm for arms in QUESTIONS.values() for arm in arms} == {*ARMS}

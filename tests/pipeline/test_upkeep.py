@@ -150,6 +150,32 @@ def test_a_block_that_is_encoded_in_another_way_is_not_taken(
     assert archive.verify(simulation(12).name) == []
 
 
+def test_a_block_that_is_cut_in_another_way_is_not_taken(tmp_path: Path):
+    """The last block of one may have the members, and the chunks, of a whole block of the other."""
+    field = GaussianField.matern(4.0, 0.3, deviation=1.0)
+    cut = {"grid": Grid((64, 64)), "batch": 4, "initial": field, "forcing": None}
+    archive = Archive(tmp_path)
+    simulate(simulation(8, block=16, **cut), archive)
+    larger = simulation(32, block=8, **cut)
+    simulate(larger, archive)
+    assert archive.verify(larger.name) == []
+
+
+@pytest.mark.parametrize("damaged", ["time/c/0", "x/zarr.json", "vorticity/zarr.json"])
+def test_a_description_in_an_earlier_encoding_is_mended_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damaged: str
+):
+    archive, fresh, spec = Archive(tmp_path / "old"), Archive(tmp_path / "new"), simulation(8)
+    with monkeypatch.context() as patch:
+        patch.setattr(layout, "compressors", lambda _: (zarr.codecs.GzipCodec(level=1),))
+        simulate(spec, archive)
+    simulate(spec, fresh)
+    flip(archive.folder(spec) / "data.zarr" / damaged, 9)
+    assert f"data.zarr/{damaged}" in repair(spec.name, archive)
+    one, other = (store.open(spec).load() for store in (archive, fresh))
+    assert one.drop_attrs().identical(other.drop_attrs())
+
+
 def test_what_is_written_to_a_taken_block_is_not_written_to_its_twin(tmp_path: Path):
     archive = Archive(tmp_path)
     simulate(simulation(8), archive)
@@ -255,7 +281,8 @@ def age(path: Path, seconds: float) -> None:
 def test_garbage_is_what_no_writer_and_no_study_has(tmp_path: Path):
     archive = Archive(tmp_path)
     kept, other, begun = simulation(), simulation(seed=1), simulation(seed=2)
-    for spec in (kept, other):
+    grown = simulation(14)
+    for spec in (kept, other, grown):
         simulate(spec, archive)
     archive.create(begun)
     empty = tmp_path / "training-0123456789"
@@ -277,5 +304,7 @@ def test_garbage_is_what_no_writer_and_no_study_has(tmp_path: Path):
     for one in found:
         one.remove()
     assert archive.verify(kept.name) == []
-    assert {path.name for path in tmp_path.iterdir()} == {kept.name, stranger.name}
+    assert {path.name for path in tmp_path.iterdir()} == {
+        kept.name, grown.name, stranger.name
+    }  # fmt: skip
     assert garbage(archive, [drawn]) == []
