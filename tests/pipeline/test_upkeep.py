@@ -151,7 +151,7 @@ def test_a_block_that_is_encoded_in_another_way_is_not_taken(
 
 
 def test_a_block_that_is_cut_in_another_way_is_not_taken(tmp_path: Path):
-    """The last block of one may have the members, and the chunks, of a whole block of the other."""
+    """The last block of one may have the members, and the chunks, of a whole one of the other."""
     field = GaussianField.matern(4.0, 0.3, deviation=1.0)
     cut = {"grid": Grid((64, 64)), "batch": 4, "initial": field, "forcing": None}
     archive = Archive(tmp_path)
