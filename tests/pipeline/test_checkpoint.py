@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import torch
 
 from pushforward.archive import Archive
 from pushforward.checkpoint import Checkpoint, State
-from pushforward.fingerprint import data, fingerprint
+from pushforward.fingerprint import data, fingerprint, verify
 from pushforward.shelf import CHECKPOINT
 from pushforward.simulation import simulate
 from pushforward.spec import Training
@@ -189,3 +190,15 @@ def test_data_are_known_by_the_blocks_that_are_read(
     assert data(training, stored) == before
     manifest["blocks"][2]["arrays"]["vorticity"] = "other"
     assert data(training, stored) != before
+
+
+def test_a_kernel_that_rounds_otherwise_is_told(
+    training: Training, stored: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = made_of(training, stored, begun())
+    assert verify(before, made_of(training, stored, begun()), Path("checkpoint")) == ""
+    if before["kernel"] == "torch":
+        pytest.skip("no compiled kernel here")
+    monkeypatch.setenv("PUSHFORWARD_KERNEL", "torch")
+    told = verify(before, made_of(training, stored, begun()), Path("checkpoint"))
+    assert f"expected kernel {before['kernel']} as before, got torch" in told
