@@ -23,7 +23,7 @@ from cyclopts import App, CycloptsError, Parameter
 
 import pushforward
 from pushforward.flows import browse, runs, schedules, upkeep
-from pushforward.flows.usage import UsageError
+from pushforward.flows.usage import UsageError, loaded
 
 if TYPE_CHECKING:
     from pushforward import Study
@@ -213,15 +213,12 @@ def load(source: str, options: Options) -> Study:
     """The study with its overrides; whatever is wrong in it is a mistake of usage."""
     if options.workers is not None and options.workers < 1:
         raise UsageError(f"--workers: expected 1 or more, got {options.workers}; ask for 1")
-    from pushforward.study import Study
-
     try:
-        study = Study.load(source, options.set)
-        return study.smoke() if options.smoke else study
-    except MISTAKES as mistake:
-        if options.debug:
-            raise
-        raise UsageError(str(mistake)) from None
+        return loaded(source, options.set, smoke=options.smoke)
+    except UsageError as mistake:
+        if options.debug and mistake.__cause__ is not None:
+            raise mistake.__cause__ from None
+        raise
 
 
 def _stages(

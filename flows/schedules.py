@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from pushforward.flows.browse import RUNS, Root
-from pushforward.flows.usage import UsageError
+from pushforward.flows.usage import loaded
 
 FLAG = Parameter(negative="", show_default=False)
 
@@ -55,17 +55,12 @@ def deploy(
     paused
         Register it, with its schedule switched off.
     """
-    from pushforward.study import Study
-
-    try:
-        loaded = Study.load(study, set)
-    except (ValueError, LookupError, OSError) as mistake:
-        raise UsageError(str(mistake)) from None
+    given = loaded(study, set, smoke=smoke)
     from pushforward.flows.deployments import Schedule
     from pushforward.flows.deployments import deploy as register
 
     called = register(
-        loaded.smoke() if smoke else loaded,
+        given,
         str(root),
         work_pool,
         name=name or Path(study).stem,

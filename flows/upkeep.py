@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from cyclopts import Parameter
 
 from pushforward.flows.browse import RUNS, Root, find, state
-from pushforward.flows.usage import UsageError
-
-if TYPE_CHECKING:
-    from pushforward.lineage import Spec
+from pushforward.flows.usage import UsageError, loaded
 
 FLAG = Parameter(negative="", show_default=False)
 
@@ -77,15 +74,8 @@ def gc(*studies: str, root: Root = RUNS, yes: Annotated[bool, FLAG] = False) -> 
 
     from pushforward.archive import Archive
     from pushforward.garbage import garbage
-    from pushforward.study import Study
 
-    keep: list[Spec] = []
-    for study in studies:
-        try:
-            keep.append(Study.load(study).evaluation)
-        except (ValueError, LookupError, OSError) as mistake:
-            raise UsageError(str(mistake)) from None
-    found = garbage(Archive(root), keep)
+    found = garbage(Archive(root), [loaded(study).evaluation for study in studies])
     if not found:
         print(f"{root}: nothing to remove")
         return 0

@@ -251,7 +251,8 @@ class Archive(Ledger):
                     disk.remove(folder / name)
             return {}
         described = [name.removeprefix(f"{DATA}/") for name in faults if name.startswith(DATA)]
-        layout.mend(folder / DATA, template, self.size(spec)[1], described)
+        if described:
+            layout.mend(folder / DATA, template, self.size(spec)[1], described)
         markers = sealed.get("blocks") or self.markers(spec)
         for one in markers:
             if self._intact(spec, one):
