@@ -23,7 +23,7 @@ from cyclopts import App, CycloptsError, Parameter
 
 import pushforward
 from pushforward.flows import browse, runs, schedules, upkeep
-from pushforward.flows.usage import UsageError, loaded
+from pushforward.flows.usage import UsageError, loaded, sentence
 
 if TYPE_CHECKING:
     from pushforward import Study
@@ -99,8 +99,7 @@ def _exit_code(given: list[str]) -> int:
 
 
 def _complain(mistake: Exception, code: int) -> int:
-    text = str(mistake.args[0] if isinstance(mistake, KeyError) and mistake.args else mistake)
-    print(f"pushforward: {' '.join(text.split())}", file=sys.stderr)
+    print(f"pushforward: {sentence(mistake)}", file=sys.stderr)
     return code
 
 

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
-from pushforward import certificate, critical, disk, layout
+from pushforward import bounds, certificate, critical, disk, layout
 from pushforward.effort import Effort
 from pushforward.entries import Entry, entries
 from pushforward.ledger import BLOCKS, UNREADABLE, Ledger
@@ -207,7 +207,8 @@ class Archive(Ledger):
         markers = seal.get("blocks") or self.markers(spec)
         bad = [f"block {one['block']}" for one in markers if not self._intact(spec, one)]
         for name, digest in seal.get("files", {}).items():
-            if not (folder / name).is_file() or disk.digest(folder / name) != digest:
+            path = folder / name if bounds.inside(name) else None
+            if path is None or not path.is_file() or disk.digest(path) != digest:
                 bad.append(name)
         return bad
 
@@ -247,10 +248,11 @@ class Archive(Ledger):
         disk.remove(seal)
         if template is None:
             for name in sealed.get("files", {}):
-                if name != SPEC:
+                if name != SPEC and bounds.inside(name):
                     disk.remove(folder / name)
             return {}
-        described = [name.removeprefix(f"{DATA}/") for name in faults if name.startswith(DATA)]
+        named = [name for name in faults if name.startswith(f"{DATA}/") and bounds.inside(name)]
+        described = [name.removeprefix(f"{DATA}/") for name in named]
         if described:
             layout.mend(folder / DATA, template, self.size(spec)[1], described)
         markers = sealed.get("blocks") or self.markers(spec)
@@ -265,8 +267,9 @@ class Archive(Ledger):
         """Whether a block can be read back as it was written."""
         try:
             members = range(*marker["members"])
-            path = self.folder(spec) / DATA
-            return layout.checksums(path, members, sorted(marker["arrays"])) == marker["arrays"]
+            path, names = self.folder(spec) / DATA, sorted(marker["arrays"])
+            whole = all(map(bounds.inside, names))
+            return whole and layout.checksums(path, members, names) == marker["arrays"]
         except UNREADABLE:  # a failed checksum of a chunk, a lost file, a marker that is none
             return False
 

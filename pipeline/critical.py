@@ -24,9 +24,13 @@ import xarray as xr
 from numpy.typing import NDArray
 from xarray.backends import BackendArray, BackendEntrypoint
 from xarray.core import indexing
+from zarr.errors import BaseZarrError
 
 from pushforward.layout import AXES
 from pushforward.solvers import Grid
+
+# what Zarr raises for a group of another version, and for a codec that nobody registered
+UNKNOWN = (BaseZarrError, FileNotFoundError, LookupError, TypeError, ValueError)
 
 
 def move(values: NDArray[Any], source: Grid, target: Grid) -> NDArray[Any]:
@@ -54,7 +58,14 @@ def attributes(full: Grid, stored: Grid) -> dict[str, Any]:
 
 def opened(path: Path, **options: Any) -> xr.Dataset:
     """The fields of a group, on their full grid, read when they are used."""
-    dataset = xr.open_zarr(path, **{"consolidated": False, "chunks": None, **options})
+    try:  # of version 3 only: a codec of version 2 may be one that unpickles
+        how = {"consolidated": False, "chunks": None, **options, "zarr_format": 3}
+        dataset = xr.open_zarr(path, **how)
+    except UNKNOWN as error:
+        raise OSError(
+            f"expected arrays of Zarr 3 with codecs that are known in {path}, got others "
+            f"({' '.join(str(error).split()):.80}); remove its folder and run its verb again"
+        ) from None
     if "full_shape" not in dataset.attrs:
         return dataset
     return xr.open_dataset(path, engine=Critical, **{"chunks": None, **options})
@@ -74,6 +85,7 @@ class Critical(BackendEntrypoint):
             filename_or_obj,
             consolidated=False,
             chunks=None,
+            zarr_format=3,
             drop_variables=drop_variables,
             **options,
         )

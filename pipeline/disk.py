@@ -193,7 +193,7 @@ def sweep(folder: Path, age: float = 0.0) -> int:
         try:
             if time.time() - path.stat().st_mtime < age:
                 continue
-            if path.is_dir():
+            if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
             else:
                 path.unlink()

@@ -14,7 +14,7 @@ from typing import Any
 
 from pushforward import disk
 from pushforward.progress import say
-from pushforward.shelf import MANIFEST, SPEC
+from pushforward.shelf import MANIFEST, SPEC, named
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,8 @@ class Entry:
 def entries(root: Path) -> Iterator[Entry]:
     """Every result below a folder, by name, complete or not; a damaged one is only told of."""
     for path in sorted(root.glob(f"*/{SPEC}")):
+        if not named(path.parent.name):  # somebody else's
+            continue
         seal = path.with_name(MANIFEST)
         try:
             values = disk.read_json(path)

@@ -21,8 +21,7 @@ from pushforward import disk
 from pushforward.archive import ORPHAN_AGE, Archive
 from pushforward.growth import relatives
 from pushforward.lineage import Spec
-from pushforward.shelf import SPEC
-from pushforward.spec import KINDS
+from pushforward.shelf import SPEC, named
 
 UNFINISHED = 86400.0  # seconds without a write that a result which is not complete is given
 
@@ -52,11 +51,11 @@ def garbage(
     []
     """
     found = [_of(path, "left by a writer that was killed") for path in _remains(archive.root, age)]
-    named: set[str] = set()
+    kept: set[str] = set()
     for one in (one for spec in keep for one in _lineage(spec)):
-        named |= {one.name, *relatives(one, archive)}
+        kept |= {one.name, *relatives(one, archive)}
     for folder in sorted(archive.root.glob("*-*")):
-        if folder.name.partition("-")[0] not in KINDS or folder.suffix or not folder.is_dir():
+        if not named(folder.name) or not folder.is_dir():
             continue
         idle, spec = time.time() - _touched(folder), (folder / SPEC).exists()
         patience = age if archive.sealed(folder.name) or not spec else max(age, UNFINISHED)
@@ -64,7 +63,7 @@ def garbage(
             continue
         if not spec:
             found.append(_of(folder, "holds no spec"))
-        elif keep and folder.name not in named:
+        elif keep and folder.name not in kept:
             found.append(_of(folder, "in none of these studies"))
     return found
 
@@ -89,15 +88,22 @@ def _remains(root: Path, age: float) -> Iterator[Path]:
 def _touched(path: Path) -> float:
     """When it, or the newest thing in it, was last written; never, where it is gone meanwhile."""
     latest = 0.0
-    for one in (path, *path.rglob("*")):
+    for one in _parts(path):
         try:
-            latest = max(latest, one.stat().st_mtime)
+            latest = max(latest, one.lstat().st_mtime)
         except FileNotFoundError:
             continue
     return latest
 
 
+def _parts(path: Path) -> Iterator[Path]:
+    """It and all that is in it; of a link, the link alone."""
+    yield path
+    if not path.is_symlink():
+        yield from path.rglob("*")
+
+
 def _of(path: Path, reason: str) -> Garbage:
-    files = [one for one in (path, *path.rglob("*")) if one.is_file()]
+    files = [one for one in _parts(path) if one.is_file()]
     # a linked file is freed with its last name
-    return Garbage(path, reason, sum(s.st_size for s in map(os.stat, files) if s.st_nlink == 1))
+    return Garbage(path, reason, sum(s.st_size for s in map(os.lstat, files) if s.st_nlink == 1))

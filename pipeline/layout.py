@@ -126,7 +126,7 @@ def check(path: Path, members: range, dataset: xr.Dataset) -> None:
             f"expected members {members.start}..{members.stop - 1}, a whole shard with one "
             f"writer, got {_range(given)}; write whole blocks"
         )
-    group = zarr.open_group(path, mode="r")
+    group = zarr.open_group(path, mode="r", zarr_format=3)
     expected = {name: array for name, array in group.arrays() if array.shards is not None}
     if {*expected} != {*dataset.data_vars}:
         raise ValueError(
@@ -154,7 +154,7 @@ def write(path: Path, members: range, dataset: xr.Dataset) -> None:
     for name, variable in dataset.data_vars.items():
         place = path / str(name)
         with storing(place):
-            array = zarr.open_array(place, mode="r+")
+            array = zarr.open_array(place, mode="r+", zarr_format=3)
             shard = place / "c" / str(members.start // (array.shards or array.chunks)[0])
             try:
                 array[members.start : members.stop] = variable.values
@@ -173,7 +173,9 @@ def take(path: Path, other: Path, members: range, names: Sequence[str]) -> bool:
     """
     shards = []
     for name in names:
-        mine, theirs = (zarr.open_array(one / name, mode="r") for one in (path, other))
+        mine, theirs = (
+            zarr.open_array(one / name, mode="r", zarr_format=3) for one in (path, other)
+        )
         written = [one.metadata.to_dict() for one in (mine, theirs)]
         if any(written[0].get(what) != written[1].get(what) for what in ENCODING):
             return False
@@ -207,7 +209,7 @@ def mend(path: Path, dataset: xr.Dataset, block: int, damaged: Sequence[str]) ->
 
 def fields(path: Path) -> list[str]:
     """The names of the sharded arrays of a group: its variables, not its coordinates."""
-    arrays = zarr.open_group(path, mode="r").arrays()
+    arrays = zarr.open_group(path, mode="r", zarr_format=3).arrays()
     return sorted(name for name, array in arrays if array.shards is not None)
 
 
@@ -215,7 +217,7 @@ def checksums(path: Path, members: range, names: Sequence[str]) -> dict[str, str
     """The SHA-256 of what is stored of some members, by variable; raises if it is unreadable."""
     stored = {}
     for name in names:
-        array = zarr.open_array(path / name, mode="r")
+        array = zarr.open_array(path / name, mode="r", zarr_format=3)
         stored[name] = checksum(np.asarray(array[members.start : members.stop]))
     return stored
 

@@ -33,6 +33,8 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from pushforward.credentials import hidden
+
 QUIET_SECONDS = 15.0
 
 logger = logging.getLogger("pushforward")
@@ -91,7 +93,7 @@ def say(text: str) -> None:
     >>> record
     ['simulation-1a2b3c4d5e is complete: nothing to do']
     """
-    logger.info("%s", text)
+    logger.info("%s", hidden(text))
 
 
 @contextmanager

@@ -47,7 +47,7 @@ class Shards:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        array = zarr.open_array(path, mode="r")
+        array = zarr.open_array(path, mode="r", zarr_format=3)
         self.shape, self.dtype = array.shape, array.dtype
         self.shard, self.chunk = array.shards or array.chunks, array.chunks
         self.codec = _codec(array)
@@ -62,7 +62,7 @@ class Shards:
         if out is None:
             out = np.empty((len(members), *self.shape[2:]), np.float32)
         if self.codec is None:
-            array = zarr.open_array(self.path, mode="r")
+            array = zarr.open_array(self.path, mode="r", zarr_format=3)
             out[...] = np.asarray(array[members.start : members.stop, time])
             return out
         block = self.shard[0]
@@ -133,7 +133,8 @@ class Fields:
     def __init__(self, path: Path, stack: Sequence[tuple[int, str]]) -> None:
         self.arrays = {name: Shards(path / name) for _, name in stack}
         self.stack = [(time % self.arrays[name].shape[1], name) for time, name in stack]
-        attrs: dict[str, Any] = dict(zarr.open_group(path, mode="r").attrs)
+        group = zarr.open_group(path, mode="r", zarr_format=3)
+        attrs: dict[str, Any] = dict(group.attrs)
         space = next(iter(self.arrays.values())).shape[2:]
         self.grids: tuple[Grid, Grid] | None = None
         if "full_shape" in attrs:

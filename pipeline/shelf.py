@@ -8,19 +8,32 @@ A result lies in the folder of its spec's name. Files in it are JSON, lines of J
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import safetensors.torch
+from safetensors import SafetensorError
 from torch import Tensor
 
 from pushforward import disk
+from pushforward.credentials import refuse
 from pushforward.lineage import Spec
 from pushforward.spec import KINDS, restore
 
 DATA, SPEC, MANIFEST = "data.zarr", "spec.json", "manifest.json"
 CHECKPOINT = "checkpoint.safetensors"  # of a training that runs: no part of its result
+
+
+def named(name: str) -> bool:
+    """Whether this is a name of a result, which is a folder's and leads nowhere else.
+
+    >>> named("simulation-1a2b3c4d5e"), named("simulation-../x"), named("weather-1")
+    (True, False, False)
+    """
+    kind = re.fullmatch(r"([a-z]+)-\w+", name, re.ASCII)
+    return kind is not None and kind[1] in KINDS
 
 
 class Shelf:
@@ -30,6 +43,7 @@ class Shelf:
     """
 
     def __init__(self, root: str | Path) -> None:
+        refuse(root)
         if "://" in str(root):
             raise ValueError(f"expected a local folder, got {root}; mount it and give its path")
         self.root = Path(root)
@@ -40,9 +54,9 @@ class Shelf:
     def folder(self, spec: Spec | str) -> Path:
         """Where a result lies."""
         name = spec if isinstance(spec, str) else spec.name
-        if name.partition("-")[0] not in KINDS or Path(name).name != name:
+        if not named(name):
             raise LookupError(
-                f"expected a name like simulation-1a2b3c4d5e, got {name}; correct it"
+                f"expected a name like simulation-1a2b3c4d5e, got {name!r}; correct it"
             )
         return self.root / name
 
@@ -77,7 +91,8 @@ class Shelf:
     ) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """The tensors and the metadata that `write_tensors` stored.
 
-        Raises OSError when a sealed file is no longer what was sealed.
+        Raises OSError when a sealed file is no longer what was sealed, and for one that is none of
+        tensors.
         """
         path = self.file(spec, filename)
         seal = path.with_name(MANIFEST)
@@ -87,8 +102,15 @@ class Shelf:
                 f"{path.parent} and run its verb again"
             )
         data = path.read_bytes()
-        head = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-        return safetensors.torch.load(data), json.loads(head["__metadata__"]["json"])
+        try:
+            head = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+            return safetensors.torch.load(data), json.loads(head["__metadata__"]["json"])
+        except (ValueError, LookupError, TypeError, SafetensorError) as error:
+            reason = " ".join(str(error).split())
+            raise OSError(
+                f"expected tensors as safetensors in {path}, got something else ({reason:.80}); "
+                "remove it and run its verb again"
+            ) from None
 
     def write_json(self, spec: Spec, filename: str, values: Any) -> None:
         """Stores JSON values."""
