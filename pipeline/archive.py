@@ -27,8 +27,9 @@ import xarray as xr
 from pushforward import bounds, certificate, critical, disk, layout
 from pushforward.effort import Effort
 from pushforward.entries import Entry, entries
+from pushforward.formats import FORMAT
 from pushforward.ledger import BLOCKS, UNREADABLE, Ledger
-from pushforward.lineage import Spec
+from pushforward.lineage import Spec, above
 from pushforward.provenance import code, machine, now, provenance
 from pushforward.shelf import CHECKPOINT, DATA, MANIFEST, SPEC
 from pushforward.spec import KINDS, Simulation, Training
@@ -70,6 +71,7 @@ class Archive(Ledger):
     def manifest(self, spec: Spec | str) -> dict[str, Any]:
         """The seal of a complete result; LookupError for one that is absent or incomplete."""
         self.require(spec)
+        self.described(spec)  # is it of a format that this version knows?
         return disk.read_json(self.folder(spec) / MANIFEST)
 
     def search(self, **where: Any) -> list[Entry]:
@@ -114,9 +116,9 @@ class Archive(Ledger):
         folder = self.folder(spec)
         if folder.exists():
             disk.sweep(folder, ORPHAN_AGE)
-        if not (folder / SPEC).exists():
-            values = {"kind": spec.kind, "name": spec.name, "spec": spec.model_dump(mode="json")}
-            disk.write_json(folder / SPEC, values)
+        if self.described(spec) is None:
+            values = {"format": FORMAT, "from": above(spec), "kind": spec.kind, "name": spec.name}
+            disk.write_json(folder / SPEC, values | {"spec": spec.model_dump(mode="json")})
         if template is not None:
             layout.allocate(folder / DATA, template, self.size(spec)[1])
 

@@ -72,6 +72,7 @@ def fill(
 def done(spec: Spec, archive: Archive) -> bool:
     """Whether a result is complete; says so when it is."""
     if archive.sealed(spec):
+        archive.described(spec)  # refuses a later format
         say(f"{spec.name} is complete: nothing to do")
     return archive.sealed(spec)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pushforward import disk
+from pushforward.formats import readable
 from pushforward.progress import say
 from pushforward.shelf import MANIFEST, SPEC, named
 
@@ -45,15 +46,18 @@ class Entry:
 
 
 def entries(root: Path) -> Iterator[Entry]:
-    """Every result below a folder, by name, complete or not; a damaged one is only told of."""
+    """Every result below a folder, by name, complete or not.
+
+    One that is damaged, or of a later format, is only told of.
+    """
     for path in sorted(root.glob(f"*/{SPEC}")):
         if not named(path.parent.name):  # somebody else's
             continue
         seal = path.with_name(MANIFEST)
         try:
-            values = disk.read_json(path)
+            values = readable(disk.read_json(path), path)
             manifest = disk.read_json(seal) if seal.exists() else None
-        except OSError as error:
+        except (OSError, ValueError) as error:
             say(str(error))
             continue
         yield Entry(path.parent.name, values["kind"], seal.exists(), values["spec"], manifest)

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from pushforward import disk
 from pushforward.credentials import refuse
+from pushforward.formats import readable
 from pushforward.lineage import Spec
 from pushforward.spec import KINDS, restore
 
@@ -63,15 +64,23 @@ class Shelf:
     def stored(self, spec: Spec | str) -> Spec:
         """The spec as it was first stored: the same name, with the layout that is on disk.
 
-        Raises LookupError when a name is given that is not there.
+        Raises LookupError when a name is given that is not there, ValueError for one of a later
+        format.
         """
-        path = self.folder(spec) / SPEC
-        if path.exists():
-            values = disk.read_json(path)
+        values = self.described(spec)
+        if values is not None:
             return restore(values["kind"], values["spec"])
         if isinstance(spec, str):
             raise LookupError(f"{spec} is not in {self.root}; `search` lists what is")
         return spec
+
+    def described(self, spec: Spec | str) -> Mapping[str, Any] | None:
+        """What spec.json holds of a result; None where it is not there.
+
+        Raises ValueError for one of a later format (see `formats`).
+        """
+        path = self.folder(spec) / SPEC
+        return readable(disk.read_json(path), path) if path.exists() else None
 
     def write_tensors(
         self,
