@@ -1,4 +1,4 @@
-"""The commands that only look into an archive: list and show."""
+"""The commands that only look into an archive: list, show and export."""
 
 from __future__ import annotations
 
@@ -14,17 +14,19 @@ if TYPE_CHECKING:
     from pushforward.entries import Entry
 
 Root = Annotated[Path, Parameter(name="--root")]
+Where = Annotated[tuple[str, ...], Parameter(name="--where", negative="", show_default=False)]
 RUNS = Path("runs")
+COLUMNS = ("name", "state", "equation", "grid", "members", "scores", "from", "certificate", "made")
 
 
 def entries(
     *,
     root: Root = RUNS,
-    where: Annotated[
-        tuple[str, ...], Parameter(name="--where", negative="", show_default=False)
-    ] = (),
+    where: Where = (),
 ) -> None:
     """List what an archive holds.
+
+    Of evaluations it says how many scores lie outside their floor, and which is farthest from it.
 
     Parameters
     ----------
@@ -32,7 +34,7 @@ def entries(
         Folder of the archive.
     where
         Only results whose study says so, as in equation=navier_stokes or viscosity=[0,1e-3], a
-        range; may be repeated.
+        range; or whose scores are so many times the floor, as in w1=[0,2]; may be repeated.
     """
     from rich import box
     from rich.table import Table
@@ -40,13 +42,13 @@ def entries(
     from pushforward.archive import Archive
     from pushforward.flows.table import console
 
-    found = Archive(root).search(**dict(_condition(text) for text in where))
+    found = Archive(root).search(**conditions(where))
     if not found:
         say = f"{root} holds no results" + (" like these" if where else "")
         console().print(say)
         return
     drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in ("name", "state", "equation", "grid", "members", "certificate", "made"):
+    for column in COLUMNS:
         drawn.add_column(column, no_wrap=column == "name")
     for entry in found:
         drawn.add_row(*_row(entry, Archive(root)))
@@ -82,6 +84,29 @@ def show(name: str, /, *, root: Root = RUNS) -> None:
             print(f"  {path.name:<24} {path.stat().st_size:>12,} bytes")
 
 
+def export(path: Path, /, *, root: Root = RUNS, where: Where = ()) -> None:
+    """Write an Intake catalogue of the complete ensembles, which plain xarray can follow, too.
+
+    Parameters
+    ----------
+    path
+        The YAML file to write.
+    root
+        Folder of the archive.
+    where
+        Only these results, as in `pushforward list`.
+    """
+    from pushforward.archive import Archive
+    from pushforward.export import export as write
+
+    print(f"{path}: {write(Archive(root), path, **conditions(where))} sources")
+
+
+def conditions(where: tuple[str, ...]) -> dict[str, Any]:
+    """What --where asks for, as `Archive.search` takes it."""
+    return dict(_condition(text) for text in where)
+
+
 def _condition(text: str) -> tuple[str, Any]:
     """A key and a value to search for; a list of two numbers is a range.
 
@@ -115,20 +140,31 @@ def find(archive: Archive, name: str) -> Entry:
 
 
 def _row(entry: Entry, archive: Archive) -> tuple[str, ...]:
-    simulation = entry.spec
-    for above in ("generation", "training", "simulation"):
-        simulation = simulation.get(above, simulation)
-    grid = entry.spec.get("grid") or simulation["grid"]
-    made = (entry.manifest or {}).get("provenance", {}).get("time", "")
+    from pushforward.catalogue import row
+
+    about = row(entry, archive)
+    members = about["members"]
     return (
         entry.name,
         state(entry, archive),
-        simulation["equation"]["kind"],
-        "x".join(map(str, grid["shape"])),
-        str(entry.spec.get("members", "")),
+        about["equation"],
+        about["grid"],
+        "" if members is None else str(members),
+        _scored(entry),
+        entry.above[0] if entry.above else "",
         _certified(entry, archive),
-        str(made),
+        str(about["made"] or "")[:16].replace("T", " "),
     )
+
+
+def _scored(entry: Entry) -> str:
+    """How many of an evaluation's scores are outside, and the one farthest from its floor."""
+    numbers = dict(entry.scores)
+    outside, count = numbers.pop("outside", None), numbers.pop("scores", None)
+    if count is None or not numbers:
+        return ""
+    name, ratio = max(numbers.items(), key=lambda one: one[1])
+    return f"{outside} of {count} outside, {name} {ratio:.3g} x floor"
 
 
 def _certified(entry: Entry, archive: Archive) -> str:

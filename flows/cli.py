@@ -256,6 +256,7 @@ def cores() -> int:
 
 app.command(browse.entries, name="list", sort_key=7)
 app.command(browse.show, sort_key=8)
+app.command(browse.export, sort_key=8)
 app.command(upkeep.verify, sort_key=9)
 app.command(upkeep.gc, sort_key=10)
 app.command(schedules.deploy, sort_key=11)

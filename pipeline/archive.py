@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 import xarray as xr
 
 from pushforward import bounds, certificate, critical, disk, layout
+from pushforward.catalogue import table
 from pushforward.effort import Effort
 from pushforward.entries import Entry, entries
 from pushforward.formats import FORMAT
@@ -35,6 +36,8 @@ from pushforward.shelf import CHECKPOINT, DATA, MANIFEST, SPEC
 from pushforward.spec import KINDS, Simulation, Training
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from pushforward.generative import Surrogate
 
 WEIGHTS = "surrogate.safetensors"
@@ -78,9 +81,17 @@ class Archive(Ledger):
         """The results whose lineage has all of the values, complete or not, by name.
 
         A key is a name in the spec (`viscosity`, `kind`; `equation` for the equation's kind) or
-        the end of a dotted path; a value is equal, or a pair (least, largest).
+        the end of a dotted path, else a score of an evaluation, over its floor (`w1`); a value is
+        equal, or a pair (least, largest).
         """
         return [entry for entry in entries(self.root) if entry.matches(where)]
+
+    def table(self, **where: Any) -> pd.DataFrame:
+        """The same results as a table: what they are of, lineage, scores, cost (see `catalogue`).
+
+        `.to_xarray()` of it is a Dataset along `name`.
+        """
+        return table(self, **where)
 
     def open(self, spec: Spec | str, **options: Any) -> xr.Dataset:
         """A complete result's arrays, read when they are used; `options` go to `xr.open_zarr`.
