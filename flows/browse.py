@@ -55,10 +55,17 @@ def entries(
     console().print(drawn)
 
 
-def show(name: str, /, *, root: Root = RUNS) -> None:
+def show(
+    name: str,
+    /,
+    *,
+    root: Root = RUNS,
+    study: Annotated[bool, Parameter(negative="", show_default=False)] = False,
+) -> None:
     """Open a result with xarray and print it; files where it has no arrays.
 
-    A simulation's certificate is printed in any case, also before its data are there.
+    A simulation's certificate is printed in any case, also before its data are there, and so is
+    the command that repeats it.
 
     Parameters
     ----------
@@ -66,14 +73,22 @@ def show(name: str, /, *, root: Root = RUNS) -> None:
         A result, or the beginning of its name.
     root
         Folder of the archive.
+    study
+        Print the study that makes it again instead, as YAML, with what code made it.
     """
     from pushforward.archive import Archive
     from pushforward.certificate import summary
+    from pushforward.repetition import command, heading, written
+    from pushforward.repetition import study as whole
 
     archive = Archive(root)
     entry = find(archive, name)
     folder = archive.folder(entry.name)
+    if study:
+        print(heading(entry) + written(whole(archive.stored(entry.name))), end="")
+        return
     print(f"{entry.name} in {folder}")
+    print(f"to repeat it: {command(entry, root)}")
     if entry.kind == "simulation":
         print(f"certificate: {summary(folder)['certificate']}")
     archive.require(entry.name)

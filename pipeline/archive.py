@@ -31,7 +31,7 @@ from pushforward.entries import Entry, entries
 from pushforward.formats import FORMAT
 from pushforward.ledger import BLOCKS, UNREADABLE, Ledger
 from pushforward.lineage import Spec, above
-from pushforward.provenance import code, machine, now, provenance
+from pushforward.provenance import code, machine, now, peak, peak_memory, provenance
 from pushforward.shelf import CHECKPOINT, DATA, MANIFEST, SPEC
 from pushforward.spec import KINDS, Simulation, Training
 
@@ -158,6 +158,7 @@ class Archive(Ledger):
             "members": [members.start, members.stop],
             "arrays": {name: layout.checksum(dataset[name].values) for name in names},
             "seconds": round(seconds, 3),
+            "peak_memory": peak_memory(),
             **({} if effort is None else {"solver": effort.values()}),
             "machine": machine(),
             "code": code(),
@@ -201,6 +202,7 @@ class Archive(Ledger):
             "provenance": provenance(),
             **({} if effort is None else {"solver": effort.values()}),
             "seconds": round(sum(marker["seconds"] for marker in markers), 3),
+            "peak_memory": peak(markers),
             "blocks": markers,
             "files": {name: disk.digest(folder / name) for name in self._files(spec)},
         }

@@ -255,6 +255,17 @@ def test_show_opens_with_xarray(command, study: Study, by_verbs: Path) -> None:
     assert "certificate: none: run pushforward check" in shown.out
 
 
+def test_show_says_how_to_repeat_it(command, study: Study, by_verbs: Path, tmp_path: Path) -> None:
+    for spec in study.specs:
+        said = command("show", spec.name, "--root", by_verbs)
+        assert f"pushforward show {spec.name} --root {by_verbs} --study" in said.out
+        text = command("show", spec.name, "--root", by_verbs, "--study")
+        assert text.code == 0
+        path = tmp_path / "study.yaml"
+        path.write_text(text.out)
+        assert getattr(Study.load(path), spec.kind).name == spec.name
+
+
 def test_show_lists_files_where_there_are_no_arrays(command, study: Study, by_verbs: Path) -> None:
     assert "surrogate.safetensors" in command("show", study.training.name, "--root", by_verbs).out
 
