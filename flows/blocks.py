@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from datetime import timedelta
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -100,7 +101,8 @@ class _Artifact:
     """Prefect's progress artifact for the blocks of one spec."""
 
     def __init__(self, name: str, total: int) -> None:
-        self.total, self.done, self.told = total, 0, time.monotonic()
+        self.name, self.total, self.done = name, total, 0
+        self.began = self.told = time.monotonic()
         created = create_progress_artifact(
             progress=0.0, key=f"{name}-blocks", description=f"{total} blocks of {name}"
         )
@@ -109,5 +111,15 @@ class _Artifact:
     def advance(self) -> None:
         self.done += 1
         if self.done == self.total or time.monotonic() - self.told > SECONDS:
-            update_progress_artifact(self.id, progress=100.0 * self.done / self.total)
+            share = 100.0 * self.done / self.total
+            update_progress_artifact(self.id, progress=share, description=self._said())
             self.told = time.monotonic()
+
+    def _said(self) -> str:
+        """How many blocks are done, how fast, and how long the rest will take."""
+        seconds = max(time.monotonic() - self.began, 1e-9)
+        left = timedelta(seconds=round(seconds / self.done * (self.total - self.done)))
+        return (
+            f"{self.done} of {self.total} blocks of {self.name}, "
+            f"{60 * self.done / seconds:.3g} a minute, {left} left"
+        )

@@ -1,7 +1,8 @@
-"""The commands that only look into an archive: list and show."""
+"""The commands that only look into an archive: list, show and export."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
@@ -13,17 +14,19 @@ if TYPE_CHECKING:
     from pushforward.entries import Entry
 
 Root = Annotated[str, Parameter(name="--root")]
+Where = Annotated[tuple[str, ...], Parameter(name="--where", negative="", show_default=False)]
 RUNS = "runs"
+COLUMNS = ("name", "state", "equation", "grid", "members", "scores", "from", "certificate", "made")
 
 
 def entries(
     *,
     root: Root = RUNS,
-    where: Annotated[
-        tuple[str, ...], Parameter(name="--where", negative="", show_default=False)
-    ] = (),
+    where: Where = (),
 ) -> None:
     """List what an archive holds.
+
+    Of evaluations it says how many scores lie outside their floor, and which is farthest from it.
 
     Parameters
     ----------
@@ -31,7 +34,7 @@ def entries(
         Folder of the archive.
     where
         Only results whose study says so, as in equation=navier_stokes or viscosity=[0,1e-3], a
-        range; may be repeated.
+        range; or whose scores are so many times the floor, as in w1=[0,2]; may be repeated.
     """
     from rich import box
     from rich.table import Table
@@ -39,23 +42,30 @@ def entries(
     from pushforward.archive import Archive
     from pushforward.flows.table import console
 
-    found = Archive(root).search(**dict(_condition(text) for text in where))
+    found = Archive(root).search(**conditions(where))
     if not found:
         say = f"{root} holds no results" + (" like these" if where else "")
         console().print(say)
         return
     drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in ("name", "state", "equation", "grid", "members", "certificate", "made"):
+    for column in COLUMNS:
         drawn.add_column(column, no_wrap=column == "name")
     for entry in found:
         drawn.add_row(*_row(entry, Archive(root)))
     console().print(drawn)
 
 
-def show(name: str, /, *, root: Root = RUNS) -> None:
+def show(
+    name: str,
+    /,
+    *,
+    root: Root = RUNS,
+    study: Annotated[bool, Parameter(negative="", show_default=False)] = False,
+) -> None:
     """Open a result with xarray and print it; files where it has no arrays.
 
-    A simulation's certificate is printed in any case, also before its data are there.
+    A simulation's certificate is printed in any case, also before its data are there, and so is
+    the command that repeats it.
 
     Parameters
     ----------
@@ -63,14 +73,22 @@ def show(name: str, /, *, root: Root = RUNS) -> None:
         A result, or the beginning of its name.
     root
         Folder of the archive.
+    study
+        Print the study that makes it again instead, as YAML, with what code made it.
     """
     from pushforward.archive import Archive
     from pushforward.certificate import summary
+    from pushforward.repetition import command, heading, written
+    from pushforward.repetition import study as whole
 
     archive = Archive(root)
     entry = find(archive, name)
     folder = archive.folder(entry.name)
+    if study:
+        print(heading(entry) + written(whole(archive.stored(entry.name))), end="")
+        return
     print(f"{entry.name} in {folder}")
+    print(f"to repeat it: {command(entry, root)}")
     if entry.kind == "simulation":
         print(f"certificate: {summary(folder)['certificate']}")
     archive.require(entry.name)
@@ -79,6 +97,29 @@ def show(name: str, /, *, root: Root = RUNS) -> None:
     else:
         for path in sorted(folder.iterdir()):
             print(f"  {path.name:<24} {path.stat().st_size:>12,} bytes")
+
+
+def export(path: Path, /, *, root: Root = RUNS, where: Where = ()) -> None:
+    """Write an Intake catalogue of the complete ensembles, which plain xarray can follow, too.
+
+    Parameters
+    ----------
+    path
+        The YAML file to write.
+    root
+        Folder of the archive.
+    where
+        Only these results, as in `pushforward list`.
+    """
+    from pushforward.archive import Archive
+    from pushforward.export import export as write
+
+    print(f"{path}: {write(Archive(root), path, **conditions(where))} sources")
+
+
+def conditions(where: tuple[str, ...]) -> dict[str, Any]:
+    """What --where asks for, as `Archive.search` takes it."""
+    return dict(_condition(text) for text in where)
 
 
 def _condition(text: str) -> tuple[str, Any]:
@@ -114,20 +155,31 @@ def find(archive: Archive, name: str) -> Entry:
 
 
 def _row(entry: Entry, archive: Archive) -> tuple[str, ...]:
-    simulation = entry.spec
-    for above in ("generation", "training", "simulation"):
-        simulation = simulation.get(above, simulation)
-    grid = entry.spec.get("grid") or simulation["grid"]
-    made = (entry.manifest or {}).get("provenance", {}).get("time", "")
+    from pushforward.catalogue import row
+
+    about = row(entry, archive)
+    members = about["members"]
     return (
         entry.name,
         state(entry, archive),
-        simulation["equation"]["kind"],
-        "x".join(map(str, grid["shape"])),
-        str(entry.spec.get("members", "")),
+        about["equation"],
+        about["grid"],
+        "" if members is None else str(members),
+        _scored(entry),
+        entry.above[0] if entry.above else "",
         _certified(entry, archive),
-        str(made),
+        str(about["made"] or "")[:16].replace("T", " "),
     )
+
+
+def _scored(entry: Entry) -> str:
+    """How many of an evaluation's scores are outside, and the one farthest from its floor."""
+    numbers = dict(entry.scores)
+    outside, count = numbers.pop("outside", None), numbers.pop("scores", None)
+    if count is None or not numbers:
+        return ""
+    name, ratio = max(numbers.items(), key=lambda one: one[1])
+    return f"{outside} of {count} outside, {name} {ratio:.3g} x floor"
 
 
 def _certified(entry: Entry, archive: Archive) -> str:

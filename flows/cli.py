@@ -23,7 +23,7 @@ from cyclopts import App, CycloptsError, Parameter
 import pushforward
 from pushforward.flows import browse, runs, schedules, upkeep
 from pushforward.flows.refusals import refusal
-from pushforward.flows.usage import UsageError, loaded
+from pushforward.flows.usage import UsageError, loaded, sentence
 
 if TYPE_CHECKING:
     from pushforward import Study
@@ -100,8 +100,7 @@ def _exit_code(given: list[str]) -> int:
 
 
 def _complain(mistake: Exception, code: int) -> int:
-    text = str(mistake.args[0] if isinstance(mistake, KeyError) and mistake.args else mistake)
-    print(f"pushforward: {' '.join(text.split())}", file=sys.stderr)
+    print(f"pushforward: {sentence(mistake)}", file=sys.stderr)
     return code
 
 
@@ -258,6 +257,7 @@ def cores() -> int:
 
 app.command(browse.entries, name="list", sort_key=7)
 app.command(browse.show, sort_key=8)
+app.command(browse.export, sort_key=8)
 app.command(upkeep.verify, sort_key=9)
 app.command(upkeep.gc, sort_key=10)
 app.command(schedules.deploy, sort_key=11)

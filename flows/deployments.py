@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 from prefect.automations import Automation
@@ -27,6 +28,7 @@ from prefect.exceptions import ObjectAlreadyExists
 from prefect.settings import get_current_settings
 from prefect.types.entrypoint import EntrypointType
 
+from pushforward.credentials import refuse
 from pushforward.flows.study import grow, run
 from pushforward.places import absolute
 
@@ -82,8 +84,9 @@ def deploy(
     With `by`, a run simulates that many members more than there are instead. A pool that is not
     there is made, of processes on the worker's machine. `environment` is added to that of runs.
 
-    Raises ConnectionError without a lasting server.
+    Raises ConnectionError without a lasting server, ValueError for a root with credentials.
     """
+    refuse(root)
     if get_current_settings().api.url is None:
         raise ConnectionError(
             "expected a Prefect server that stays, got none; start one with `prefect server "
@@ -96,7 +99,7 @@ def deploy(
     deployment = flow.to_deployment(
         name=name,
         parameters=parameters | {"root": absolute(root), "workers": workers},
-        description=study.description or study.title,
+        description=escape(study.description or study.title, quote=False),  # is Markdown
         tags=["pushforward", study.simulation.equation.kind],
         concurrency_limit=ConcurrencyLimitConfig(
             limit=1, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE

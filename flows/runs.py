@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from pushforward.credentials import refuse
 from pushforward.flows.usage import UsageError
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ def as_flows(
 ) -> None:
     """Runs verbs of a study as flows; `options` are those of a training by itself, and the device
     of what computes with the network."""
+    refuse(root)  # before Prefect writes down what its flows are called with
     from pushforward.flows.terminal import prefect_in_terminal
 
     with prefect_in_terminal(debug):

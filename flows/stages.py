@@ -9,6 +9,9 @@ and a page that says where the report is.
 
 from __future__ import annotations
 
+import re
+from html import escape
+
 from prefect import flow, task
 from prefect.artifacts import (
     create_link_artifact,
@@ -132,7 +135,8 @@ def _report(evaluation: Evaluation, root: str, title: str, description: str) -> 
 def _summary(ensemble: str, table: list[dict[str, str]], page: Place) -> str:
     """The markdown artifact: how many scores are inside their floor, and where the report lies."""
     inside = sum(row["inside"] == "yes" for row in table)
+    shown = re.sub(r"([\\\[\]`*_])", r"\\\1", escape(str(page), quote=False))
     return (
         f"# {ensemble}\n\n{inside} of {len(table)} scores are inside the solver's own floor.\n\n"
-        f"Report: [{page}]({page.as_uri()})\n"
+        f"Report: [{shown}]({page.as_uri()})\n"
     )

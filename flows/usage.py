@@ -5,12 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from pushforward.credentials import hidden
+
 if TYPE_CHECKING:
     from pushforward.study import Study
 
 
 class UsageError(Exception):
     """The command or the study is wrong: nothing was started."""
+
+
+def sentence(mistake: Exception) -> str:
+    """A mistake as one line, without passwords.
+
+    >>> sentence(KeyError("expected s3://bucket, got\\ns3://key:secret@bucket"))
+    'expected s3://bucket, got s3://***@bucket'
+    """
+    text = str(mistake.args[0] if isinstance(mistake, KeyError) and mistake.args else mistake)
+    return hidden(" ".join(text.split()))
 
 
 def loaded(source: str, overrides: Sequence[str] = (), *, smoke: bool = False) -> Study:

@@ -23,16 +23,20 @@ from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
-from pushforward import certificate, critical, files, layout
+from pushforward import bounds, certificate, critical, files, layout
+from pushforward.catalogue import table
 from pushforward.effort import Effort
 from pushforward.entries import Entry, entries
+from pushforward.formats import FORMAT
 from pushforward.ledger import BLOCKS, UNREADABLE, Ledger
-from pushforward.lineage import Spec
-from pushforward.provenance import code, machine, now, provenance
+from pushforward.lineage import Spec, above
+from pushforward.provenance import code, machine, now, peak, peak_memory, provenance
 from pushforward.shelf import CHECKPOINT, DATA, MANIFEST, SPEC
 from pushforward.spec import KINDS, Simulation, Training
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from pushforward.generative import Surrogate
 
 WEIGHTS = "surrogate.safetensors"
@@ -70,15 +74,24 @@ class Archive(Ledger):
     def manifest(self, spec: Spec | str) -> dict[str, Any]:
         """The seal of a complete result; LookupError for one that is absent or incomplete."""
         self.require(spec)
+        self.described(spec)  # is it of a format that this version knows?
         return files.read_json(self.folder(spec) / MANIFEST)
 
     def search(self, **where: Any) -> list[Entry]:
         """The results whose lineage has all of the values, complete or not, by name.
 
         A key is a name in the spec (`viscosity`, `kind`; `equation` for the equation's kind) or
-        the end of a dotted path; a value is equal, or a pair (least, largest).
+        the end of a dotted path, else a score of an evaluation, over its floor (`w1`); a value is
+        equal, or a pair (least, largest).
         """
         return [entry for entry in entries(self.root) if entry.matches(where)]
+
+    def table(self, **where: Any) -> pd.DataFrame:
+        """The same results as a table: what they are of, lineage, scores, cost (see `catalogue`).
+
+        `.to_xarray()` of it is a Dataset along `name`.
+        """
+        return table(self, **where)
 
     def open(self, spec: Spec | str, **options: Any) -> xr.Dataset:
         """A complete result's arrays, read when they are used; `options` go to `xr.open_zarr`.
@@ -113,9 +126,9 @@ class Archive(Ledger):
         """Makes a result's folder, and its arrays if a template is given; what is there stays."""
         folder = self.folder(spec)
         files.sweep(folder, ORPHAN_AGE)
-        if not (folder / SPEC).exists():
-            values = {"kind": spec.kind, "name": spec.name, "spec": spec.model_dump(mode="json")}
-            files.write_json(folder / SPEC, values)
+        if self.described(spec) is None:
+            values = {"format": FORMAT, "from": above(spec), "kind": spec.kind, "name": spec.name}
+            files.write_json(folder / SPEC, values | {"spec": spec.model_dump(mode="json")})
         if template is not None:
             layout.allocate(folder / DATA, template, self.size(spec)[1])
 
@@ -144,6 +157,7 @@ class Archive(Ledger):
                 "members": [members.start, members.stop],
                 "arrays": stored,
                 "seconds": round(seconds, 3),
+                "peak_memory": peak_memory(),
                 **({} if effort is None else {"solver": effort.values()}),
                 "machine": machine(),
                 "code": code(),
@@ -185,6 +199,7 @@ class Archive(Ledger):
             "provenance": provenance(),
             **({} if effort is None else {"solver": effort.values()}),
             "seconds": round(sum(marker["seconds"] for marker in markers), 3),
+            "peak_memory": peak(markers),
             "blocks": markers,
             "files": {name: files.digest(folder / name) for name in self._files(spec)},
         }
@@ -204,7 +219,8 @@ class Archive(Ledger):
         markers = seal.get("blocks") or self.markers(spec)
         bad = [f"block {one['block']}" for one in markers if not self._intact(spec, one)]
         for name, digest in seal.get("files", {}).items():
-            if not (folder / name).is_file() or files.digest(folder / name) != digest:
+            path = folder / name if bounds.inside(name) else None
+            if path is None or not path.is_file() or files.digest(path) != digest:
                 bad.append(name)
         return bad
 
@@ -244,10 +260,11 @@ class Archive(Ledger):
         files.remove(seal)
         if template is None:
             for name in sealed.get("files", {}):
-                if name != SPEC:
+                if name != SPEC and bounds.inside(name):
                     files.remove(folder / name)
             return {}
-        described = [name.removeprefix(f"{DATA}/") for name in faults if name.startswith(DATA)]
+        named = [name for name in faults if name.startswith(f"{DATA}/") and bounds.inside(name)]
+        described = [name.removeprefix(f"{DATA}/") for name in named]
         if described:
             layout.mend(folder / DATA, template, self.size(spec)[1], described)
         markers = sealed.get("blocks") or self.markers(spec)
@@ -262,8 +279,9 @@ class Archive(Ledger):
         """Whether a block can be read back as it was written."""
         try:
             members = range(*marker["members"])
-            path = self.folder(spec) / DATA
-            return layout.checksums(path, members, sorted(marker["arrays"])) == marker["arrays"]
+            path, names = self.folder(spec) / DATA, sorted(marker["arrays"])
+            whole = all(map(bounds.inside, names))
+            return whole and layout.checksums(path, members, names) == marker["arrays"]
         except (TimeoutError, ConnectionError):  # of a store: no damage
             raise
         except UNREADABLE:  # a failed checksum of a chunk, a lost file, a marker that is none

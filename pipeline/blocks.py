@@ -24,6 +24,7 @@ from typing import Any, TypeVar
 import torch
 import xarray as xr
 
+from pushforward import disk, logs
 from pushforward.archive import Archive
 from pushforward.effort import Effort
 from pushforward.growth import adopt
@@ -66,14 +67,27 @@ def fill(
         count = len(missing)
         for block in mapped(function, [spec] * count, [archive.root] * count, missing):
             advance(members[block])
+            _tell(spec, archive, block, *advance.pace())
     archive.seal(spec)
-    say(f"{spec.name} is complete: {spec.members} members in {archive.folder(spec)}")
+    facts = {"name": spec.name, "members": spec.members}
+    said = f"{spec.name} is complete: {spec.members} members in {archive.folder(spec)}"
+    say(said, event="complete", **facts)
     return spec.name
+
+
+def _tell(spec: Spec, archive: Archive, block: int, rate: float, left: float | None) -> None:
+    """What a block took, to those who read JSON."""
+    if logs.heard():
+        marker = disk.read_json(archive.marker(spec, block))
+        facts = {key: marker.get(key) for key in ("block", "members", "seconds", "peak_memory")}
+        seconds = None if left is None else round(left, 1)
+        logs.tell("block", name=spec.name, **facts, rate=round(rate, 3), left_seconds=seconds)
 
 
 def done(spec: Spec, archive: Archive) -> bool:
     """Whether a result is complete; says so when it is."""
     if archive.sealed(spec):
+        archive.described(spec)  # refuses a later format
         say(f"{spec.name} is complete: nothing to do")
     return archive.sealed(spec)
 

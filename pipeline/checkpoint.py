@@ -16,7 +16,6 @@ from types import TracebackType
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from pushforward.archive import Archive
@@ -144,7 +143,7 @@ class Checkpoint:
             tensors, values = self.archive.read_tensors(self.training, CHECKPOINT)
             if values["sha256"] != checksum(tensors):
                 raise ValueError("another checksum")
-        except (ValueError, KeyError, SafetensorError) as error:
+        except (ValueError, KeyError, OSError) as error:
             raise OSError(
                 f"expected a whole checkpoint in {path}, got a damaged one ({error}); remove it "
                 "to train anew"

@@ -23,10 +23,14 @@ import xarray as xr
 from numpy.typing import NDArray
 from xarray.backends import BackendArray, BackendEntrypoint
 from xarray.core import indexing
+from zarr.errors import BaseZarrError
 
 from pushforward.layout import AXES
 from pushforward.places import Place, store
 from pushforward.solvers import Grid
+
+# what Zarr raises for a group of another version, and for a codec that nobody registered
+UNKNOWN = (BaseZarrError, FileNotFoundError, LookupError, TypeError, ValueError)
 
 
 def move(values: NDArray[Any], source: Grid, target: Grid) -> NDArray[Any]:
@@ -54,13 +58,17 @@ def attributes(full: Grid, stored: Grid) -> dict[str, Any]:
 
 def opened(path: Place, **options: Any) -> xr.Dataset:
     """The fields of a group, on their full grid, read when they are used."""
-    source = store(path)
-    dataset = xr.open_zarr(
-        source, **{"consolidated": False, "chunks": None, "zarr_format": 3, **options}
-    )
+    try:  # of version 3 only: a codec of version 2 may be one that unpickles
+        how = {"consolidated": False, "chunks": None, **options, "zarr_format": 3}
+        dataset = xr.open_zarr(store(path), **how)
+    except UNKNOWN as error:
+        raise OSError(
+            f"expected arrays of Zarr 3 with codecs that are known in {path}, got others "
+            f"({' '.join(str(error).split()):.80}); remove its folder and run its verb again"
+        ) from None
     if "full_shape" not in dataset.attrs:
         return dataset
-    return xr.open_dataset(source, engine=Critical, **{"chunks": None, **options})
+    return xr.open_dataset(store(path), engine=Critical, **{"chunks": None, **options})
 
 
 class Critical(BackendEntrypoint):

@@ -35,11 +35,10 @@ REMEDIES = {
 
 
 class Stat(NamedTuple):
-    """A file: its bytes, when it was last written (seconds), and whether it has another name."""
+    """A file: its bytes, and when it was last written (seconds)."""
 
     size: int
     time: float
-    linked: bool
 
 
 @contextmanager
@@ -114,7 +113,7 @@ def listing(folder: Path) -> dict[str, Stat]:
             with suppress(FileNotFoundError):
                 about = path.stat()
                 name = path.relative_to(folder).as_posix()
-                found[name] = Stat(about.st_size, about.st_mtime, about.st_nlink > 1)
+                found[name] = Stat(about.st_size, about.st_mtime)
     return found
 
 
@@ -214,7 +213,7 @@ def sweep(folder: Path, age: float = 0.0) -> int:
         try:
             if time.time() - path.stat().st_mtime < age:
                 continue
-            if path.is_dir():
+            if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
             else:
                 path.unlink()

@@ -2,33 +2,59 @@
 
 The lineage of a result is flattened to facts, (dotted path, value), for instance
 ``training.simulation.equation.viscosity`` = 0.001. A question names the end of a path and a value,
-or a pair (least, largest).
+or a pair (least, largest). What no path is called is a score of an evaluation (see `outcome`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from pushforward import files
+from pushforward.formats import readable
+from pushforward.lineage import above
+from pushforward.outcome import outcome
 from pushforward.places import Place
 from pushforward.progress import say
-from pushforward.shelf import MANIFEST, SPEC
+from pushforward.shelf import MANIFEST, SPEC, named
+from pushforward.spec import restore
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One result: its name, kind, whether it is complete, its spec's values, and its manifest."""
+    """One result: its name, kind, whether it is complete, its spec's values, its manifest, folder.
+
+    `said` are the names of its lineage as they are stored.
+    """
 
     name: str
     kind: str
     sealed: bool
     spec: dict[str, Any]
     manifest: dict[str, Any] | None
+    folder: Place | None = None
+    said: tuple[str, ...] | None = None
+
+    @cached_property
+    def above(self) -> tuple[str, ...]:
+        """The names of all that it starts from, nearest first; of format 1, worked out."""
+        if self.said is not None:
+            return self.said
+        try:
+            return tuple(above(restore(self.kind, self.spec)))
+        except ValueError:  # of another version
+            return ()
+
+    @cached_property
+    def scores(self) -> dict[str, float]:
+        """What an evaluation came to; nothing for what is none, or not complete."""
+        there = self.kind == "evaluation" and self.sealed and self.folder is not None
+        return outcome(self.folder) if there and self.folder else {}
 
     def matches(self, where: Mapping[str, Any]) -> bool:
-        """Whether the lineage has all of the values.
+        """Whether the lineage, or the scores, have all of the values.
 
         >>> spec = {"equation": {"kind": "navier_stokes", "viscosity": 1e-3}, "members": 8}
         >>> entry = Entry("simulation-1a2b3c4d5e", "simulation", True, spec, None)
@@ -38,23 +64,34 @@ class Entry:
         False
         """
         facts = [("kind", self.kind), ("name", self.name), *_facts(self.spec)]
-        return all(
-            any(_named(path, key) and _equal(fact, value) for path, fact in facts)
-            for key, value in where.items()
-        )
+
+        def has(key: str, value: Any) -> bool:
+            found = [fact for path, fact in facts if _named(path, key)]
+            if not found and key in self.scores:
+                found = [self.scores[key]]
+            return any(_equal(fact, value) for fact in found)
+
+        return all(has(key, value) for key, value in where.items())
 
 
 def entries(root: Place) -> Iterator[Entry]:
-    """Every result below a folder, by name, complete or not; a damaged one is only told of."""
+    """Every result below a folder, by name, complete or not.
+
+    One that is damaged, or of a later format, is only told of.
+    """
     for path in sorted(root.glob(f"*/{SPEC}")):
+        if not named(path.parent.name):  # somebody else's
+            continue
         seal = path.with_name(MANIFEST)
         try:
-            values = files.read_json(path)
+            values = readable(files.read_json(path), path)
             manifest = files.read_json(seal) if seal.exists() else None
-        except OSError as error:
+        except (OSError, ValueError) as error:
             say(str(error))
             continue
-        yield Entry(path.parent.name, values["kind"], seal.exists(), values["spec"], manifest)
+        said = tuple(values["from"]) if "from" in values else None
+        facts = values["kind"], seal.exists(), values["spec"], manifest, path.parent, said
+        yield Entry(path.parent.name, *facts)
 
 
 def _facts(values: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:

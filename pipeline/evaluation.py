@@ -110,6 +110,9 @@ def evaluate(
     if known is not None:
         archive.write_json(evaluation, controls.FILE, plain(known))
     archive.seal(evaluation)
+    took = scores.attrs["seconds"]
+    said = f"{evaluation.name} is complete: {size} members scored"
+    say(said, event="complete", name=evaluation.name, members=size, seconds=took)
     return scores
 
 

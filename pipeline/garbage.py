@@ -23,8 +23,7 @@ from pushforward.archive import ORPHAN_AGE, Archive
 from pushforward.growth import relatives
 from pushforward.lineage import Spec
 from pushforward.places import Place
-from pushforward.shelf import MANIFEST, SPEC
-from pushforward.spec import KINDS
+from pushforward.shelf import MANIFEST, SPEC, named
 
 UNFINISHED = 86400.0  # seconds without a write that a result which is not complete is given
 
@@ -54,11 +53,11 @@ def garbage(
     []
     """
     found = [_of(path, "left by a writer that was killed") for path in _remains(archive.root, age)]
-    named: set[str] = set()
+    kept: set[str] = set()
     for one in (one for spec in keep for one in _lineage(spec)):
-        named |= {one.name, *relatives(one, archive)}
+        kept |= {one.name, *relatives(one, archive)}
     for folder in sorted(archive.root.glob("*-*")):
-        if folder.name.partition("-")[0] not in KINDS or folder.suffix or not folder.is_dir():
+        if not named(folder.name) or not folder.is_dir():
             continue
         idle, spec = time.time() - _touched(folder), (folder / SPEC).exists()
         patience = age if archive.sealed(folder.name) or not spec else max(age, UNFINISHED)
@@ -66,7 +65,7 @@ def garbage(
             continue
         if not spec:
             found.append(_of(folder, "holds no spec"))
-        elif keep and folder.name not in named:
+        elif keep and folder.name not in kept:
             found.append(_of(folder, "in none of these studies"))
     return found
 
@@ -94,15 +93,21 @@ def _touched(path: Place) -> float:
     """When it, or the newest thing in it, was last written; never, where it is gone meanwhile."""
     times = [one.time for one in files.listing(path).values()]
     if isinstance(path, Path):
-        for one in (path, *path.rglob("*")):  # folders, too
+        for one in _parts(path):  # folders, too
             with suppress(FileNotFoundError):
-                times.append(one.stat().st_mtime)
+                times.append(one.lstat().st_mtime)
     return max(times, default=0.0)
 
 
+def _parts(path: Path) -> Iterator[Path]:
+    """It and all that is in it; of a link, the link alone."""
+    yield path
+    if not path.is_symlink():
+        yield from path.rglob("*")
+
+
 def _of(path: Place, reason: str) -> Garbage:
-    # a linked file is freed with its last name
-    sizes = [one.size for one in files.listing(path).values() if not one.linked]
-    if isinstance(path, Path) and path.is_file():
-        sizes = [path.stat().st_size]
-    return Garbage(path, reason, sum(sizes))
+    if isinstance(path, Path):  # a linked file is freed with its last name
+        stats = [one.lstat() for one in _parts(path) if one.is_file()]
+        return Garbage(path, reason, sum(one.st_size for one in stats if one.st_nlink == 1))
+    return Garbage(path, reason, sum(one.size for one in files.listing(path).values()))

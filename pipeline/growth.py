@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from pushforward import bounds
 from pushforward.archive import Archive
 from pushforward.lineage import Spec
 from pushforward.progress import say
@@ -30,6 +31,8 @@ def adopt(spec: Spec, archive: Archive) -> int:
         missing = archive.missing(spec)
         if not missing:
             break
+        if bounds.stray(archive.folder(other), archive.root):  # its blocks may not be its own
+            continue
         some = sum(archive.take(spec, block, other) for block in missing)
         if some:
             say(f"{spec.name}: {some} blocks are those of {other}")

@@ -13,7 +13,7 @@ from typing import Any
 from pushforward import files
 from pushforward.lineage import Spec
 from pushforward.places import Place
-from pushforward.shelf import SPEC, Shelf
+from pushforward.shelf import Shelf
 
 BLOCKS = "blocks"
 UNREADABLE = (OSError, ValueError, RuntimeError, KeyError, TypeError)
@@ -69,11 +69,11 @@ class Ledger(Shelf):
     def size(self, spec: Spec | str) -> tuple[int, int]:
         """How many members a result has on disk, and how many of them make a block there."""
         values = spec.model_dump() if isinstance(spec, Spec) else {}
-        try:
-            values = files.read_json(self.folder(spec) / SPEC)["spec"]
-        except FileNotFoundError:
-            if isinstance(spec, str):
-                self.stored(spec)
+        stored = self.described(spec)
+        if stored is not None:
+            values = stored["spec"]
+        elif isinstance(spec, str):
+            self.stored(spec)
         return (values["members"], values["block"]) if "block" in values else (0, 1)
 
 

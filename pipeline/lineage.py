@@ -75,6 +75,15 @@ class Spec(Value):
         return values
 
 
+def above(spec: Spec) -> list[str]:
+    """The names of all that a spec starts from, nearest first."""
+    names = []
+    while spec.upstream is not None:
+        spec = spec.upstream
+        names.append(spec.name)
+    return names
+
+
 def _plain(value: Any) -> Any:
     """JSON values with -0.0 made 0.0, which compares equal and must have the same name."""
     if isinstance(value, dict):

@@ -88,7 +88,7 @@ def listing(folder: UPath) -> dict[str, Stat]:
     below = PurePosixPath(folder.path)
     return {
         PurePosixPath(name).relative_to(below).as_posix(): Stat(
-            int(about.get("size") or 0), _time(about), linked=False
+            int(about.get("size") or 0), _time(about)
         )
         for name, about in found.items()
         if PurePosixPath(name) != below

@@ -10,11 +10,10 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
-import yaml
-
 from pushforward import learnt, page
 from pushforward.archive import Archive
 from pushforward.curve import FILE as METRICS
+from pushforward.repetition import written
 from pushforward.study import Study
 
 
@@ -61,9 +60,7 @@ def provenance(study: Study, archive: Archive, scored: Mapping[str, Any]) -> lis
     ]
     last = manifests[-1]["provenance"]
     libraries = ", ".join(f"{k} {v}" for k, v in last["libraries"].items() if v)
-    text = yaml.safe_dump(
-        study.sections(), sort_keys=False, allow_unicode=True, default_flow_style=None, width=92
-    )
+    text = written(study)
     command = f"pushforward run study.yaml --root {archive.root}"
     return [
         page.table(["Result", "Time computed", "Sealed", "Code"], rows),

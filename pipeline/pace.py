@@ -9,12 +9,29 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 TIMES = ("seconds", "samples_per_second", "step_ms_p50", "step_ms_p95", "data_wait")
 RECENT = 64  # steps that the progress bar's rate is the mean of
+
+
+def waits(lines: Sequence[Mapping[str, Any]]) -> float | None:
+    """The share of a training's steps that was waiting for data, from the lines of its curve.
+
+    None where they do not say. A line stands for all steps since the one before.
+
+    >>> waits([{"step": 1, "step_ms_p50": 2, "data_wait": 0.5}, {"step": 4, "data_wait": 0.1}])
+    0.2
+    """
+    known = [line for line in lines if line.get("data_wait") is not None]
+    last, total, waited = 0, 0, 0.0
+    for line in known:
+        steps = line["step"] - last
+        last, total, waited = line["step"], total + steps, waited + steps * line["data_wait"]
+    return round(waited / total, 4) if total else None
 
 
 class Pace:

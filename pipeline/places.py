@@ -9,12 +9,12 @@ GOOGLE_APPLICATION_CREDENTIALS, ...) or into fsspec's configuration, where clien
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
-from urllib.parse import urlsplit
 
 from upath import UPath
+
+from pushforward.credentials import refuse
 
 # A UPath has the methods of a Path without being one; whoever opens a folder is not to care.
 if TYPE_CHECKING:
@@ -45,14 +45,9 @@ def place(root: str | Place) -> Place:
     if isinstance(root, UPath) and not isinstance(root, Path):
         return cast(Place, root)
     text = str(root)
+    refuse(text)
     if "://" not in text:
         return Path(root)
-    if re.search(r"://[^/@]*:[^/@]*@", text) or urlsplit(text).query:
-        raise ValueError(
-            "expected an archive's URL without credentials, got one with a password or a query "
-            f"({text.partition('://')[0]}://...); put them into the environment or into fsspec's "
-            "configuration"
-        )
     protocol = text.partition("://")[0]
     try:
         # what another process stored since must be seen

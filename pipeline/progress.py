@@ -2,10 +2,10 @@
 
 Everything goes through the logger ``pushforward``, so that a program which has configured logging
 (or Prefect, which configures it for a flow) decides where the lines end up; when nobody has, they
-are written to stderr. A bar is drawn only when stderr is a terminal. Elsewhere, in a batch job's
-log or a pipe, the same facts come as plain lines, at most one every ``QUIET_SECONDS``, because a
-log file with one line per member helps nobody. When a bar ends, one line with the total time and
-the mean rate stays behind in both cases.
+are written to stderr, or as JSON where that is asked for (see `logs`). A bar is drawn only when
+stderr is a terminal. Elsewhere, in a batch job's log or a pipe, the same facts come as plain
+lines, at most one every ``QUIET_SECONDS``, because a log file with one line per member helps
+nobody. When a bar ends, one line with the total time and the mean rate stays behind in both cases.
 
 All bars of the process share one display: two redrawing at once would overwrite each other. Log
 lines printed while it is shown appear above it. Nothing in this module changes a result.
@@ -14,6 +14,7 @@ lines printed while it is shown appear above it. Nothing in this module changes 
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -33,10 +34,15 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from pushforward import logs
+from pushforward.credentials import hidden
+
 QUIET_SECONDS = 15.0
+EVENT_SECONDS = 5.0  # between two events of one bar
 
 logger = logging.getLogger("pushforward")
-console = Console(stderr=True, soft_wrap=True)
+_json = os.environ.get(logs.VARIABLE)
+console = Console(stderr=True, soft_wrap=True, quiet=_json == "json")
 
 _lock = threading.RLock()
 _display: Progress | None = None
@@ -47,6 +53,14 @@ class Advance(Protocol):
     """What `bar` yields: call it to say that n more units are done, with facts to show beside."""
 
     def __call__(self, n: int = 1, **facts: object) -> None: ...
+
+
+class Paced(Advance, Protocol):
+    """The same, which says how fast it goes."""
+
+    def pace(self) -> tuple[float, float | None]:
+        """Units a second of this run, and the seconds left if that can be told."""
+        ...
 
 
 class _Terminal(logging.Handler):
@@ -73,12 +87,14 @@ class _Rate(ProgressColumn):
 
 
 if not any(isinstance(handler, _Terminal) for handler in logger.handlers):
-    logger.addHandler(_Terminal())
+    if _json != "json":
+        logger.addHandler(_Terminal())
+    logs.install(_json, logger)
     logger.setLevel(logging.INFO)
 
 
-def say(text: str) -> None:
-    """Tells the user one line, through the logger ``pushforward``.
+def say(text: str, **facts: object) -> None:
+    """Tells the user one line, through the logger ``pushforward``; `facts` are for `logs`.
 
     >>> import logging
     >>> record = []
@@ -91,11 +107,11 @@ def say(text: str) -> None:
     >>> record
     ['simulation-1a2b3c4d5e is complete: nothing to do']
     """
-    logger.info("%s", text)
+    logger.info("%s", hidden(text), extra={"facts": facts})
 
 
 @contextmanager
-def bar(description: str, total: int | None, unit: str, done: int = 0) -> Iterator[Advance]:
+def bar(description: str, total: int | None, unit: str, done: int = 0) -> Iterator[Paced]:
     """Shows how far a loop is; yields `advance(n=1, **facts)`.
 
     `total` counts all units (None when it is not known), `done` those finished by an earlier run;
@@ -108,7 +124,7 @@ def bar(description: str, total: int | None, unit: str, done: int = 0) -> Iterat
     """
     shown = _Bar(description, total, unit, done)
     try:
-        yield shown.advance
+        yield shown
     finally:
         shown.close()
     shown.summarise()
@@ -124,8 +140,9 @@ def quiet(silent: bool) -> Iterator[None]:
     ...     logger.isEnabledFor(logging.INFO), logger.isEnabledFor(logging.WARNING)
     (False, True)
     """
-    before = logger.level, console.quiet
+    before = logger.level, console.quiet, logs.events.level
     if silent:
+        logs.events.setLevel(logging.WARNING)
         logger.setLevel(logging.WARNING)
         console.quiet = True
     try:
@@ -133,6 +150,7 @@ def quiet(silent: bool) -> Iterator[None]:
     finally:
         logger.setLevel(before[0])
         console.quiet = before[1]
+        logs.events.setLevel(before[2])
 
 
 class _Bar:
@@ -141,22 +159,27 @@ class _Bar:
     def __init__(self, description: str, total: int | None, unit: str, done: int) -> None:
         self.description, self.total, self.unit = description, total, unit
         self.before, self.done, self.facts = done, done, ""
-        self.began = self.spoke = time.monotonic()
+        self.last: dict[str, object] = {}
+        self.began = self.spoke = self.told = time.monotonic()
         self.task: TaskID | None = None
         if console.is_terminal and not console.is_dumb_terminal:
             self.task = _open().add_task(
                 description, total=total, completed=done, unit=unit, facts="", rate="", end=None
             )
 
-    def advance(self, n: int = 1, **facts: object) -> None:
+    def __call__(self, n: int = 1, **facts: object) -> None:
         """Counts n units and shows it."""
         with _lock:
             self.done += n
             if facts:
+                self.last = facts
                 self.facts = ", ".join(f"{key} {_fact(value)}" for key, value in facts.items())
             now = time.monotonic()
+            rate, left = self._pace(now - self.began)
+            if now - self.told >= EVENT_SECONDS:
+                self.told = now
+                self._tell("progress", rate, left_seconds=None if left is None else round(left, 1))
             if _display is not None and self.task is not None:
-                rate, left = self._pace(now - self.began)
                 _display.update(
                     self.task,
                     advance=n,
@@ -170,6 +193,10 @@ class _Bar:
             self.spoke = now
         say(self._line(now - self.began))
 
+    def pace(self) -> tuple[float, float | None]:
+        """Units a second of this run, and the seconds left if that can be told."""
+        return self._pace(time.monotonic() - self.began)
+
     def close(self) -> None:
         """Takes the bar off the display."""
         if _display is not None and self.task is not None:
@@ -180,10 +207,16 @@ class _Bar:
         """Leaves one line behind: how many units, how long, how fast."""
         seconds, count = time.monotonic() - self.began, self.done - self.before
         if count and seconds > 0:
+            self._tell("finished", count / seconds, seconds=round(seconds, 3))
             took = (
                 f"{count} {self.unit} in {_clock(seconds)} ({_rate(count / seconds, self.unit)})"
             )
             say(", ".join(filter(None, (f"{self.description}: {took}", self.facts))))
+
+    def _tell(self, event: str, rate: float, **facts: object) -> None:
+        """An event for those who read JSON."""
+        about = {"task": self.description, "done": self.done, "total": self.total}
+        logs.tell(event, **about, unit=self.unit, rate=round(rate, 3), **facts, **self.last)
 
     def _pace(self, seconds: float) -> tuple[float, float | None]:
         """Units per second over this run, and the seconds left if that can be told."""

@@ -10,6 +10,8 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+import sys
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from importlib import metadata
@@ -58,6 +60,34 @@ def machine() -> dict[str, Any]:
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "python": platform.python_version(),
     }
+
+
+def peak_memory() -> int | None:
+    """The most bytes that this process has held at once until now; None where nobody counts.
+
+    Linux's own figure of a process where it is told: getrusage has a child inherit its parent's.
+
+    >>> peak_memory() > 2**20
+    True
+    """
+    try:
+        lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+        return next(1024 * int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
+    except (OSError, StopIteration):
+        pass
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (
+        1 if sys.platform == "darwin" else 1024
+    )
+
+
+def peak(markers: Sequence[Mapping[str, Any]]) -> int | None:
+    """The most bytes that a process held which made one of some blocks; of none, this one's."""
+    found = [one["peak_memory"] for one in markers if one.get("peak_memory") is not None]
+    return max(found) if found else peak_memory()
 
 
 def _libraries() -> dict[str, str | None]:

@@ -16,11 +16,14 @@ the step's first node, whose name scontrol knows.
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -161,7 +164,7 @@ def joined(device: str | None = None) -> Iterator[Ranks]:
     with _heard():
         dist.init_process_group(
             "cpu:gloo,cuda:nccl" if gpu else "gloo",
-            init_method=f"tcp://{here.address}:{here.port}",
+            **_meeting(here),
             rank=here.rank,
             world_size=here.count,
             timeout=PATIENCE,
@@ -173,12 +176,30 @@ def joined(device: str | None = None) -> Iterator[Ranks]:
         dist.destroy_process_group()
 
 
+def _meeting(here: Place) -> dict[str, Any]:
+    """Where the ranks meet, as torch takes it; on one machine nobody else can come.
+
+    By itself torch's store listens on every address, and so does gloo on that of the host's name.
+    """
+    agent = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"  # torchrun's, which is there
+    if here.address != LOOPBACK or agent:
+        return {"init_method": f"tcp://{here.address}:{here.port}"}
+    if sys.platform == "linux":
+        os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
+    options: dict[str, Any] = {}
+    if here.rank == 0:
+        listener = socket.create_server((LOOPBACK, here.port))
+        options = {"master_listen_fd": listener.detach()}  # the store closes it
+    first = here.rank == 0
+    return {"store": dist.TCPStore(LOOPBACK, here.port, here.count, first, PATIENCE, **options)}
+
+
 @contextmanager
 def _heard() -> Iterator[None]:
     """One sentence for a rank that is gone."""
     try:
         yield
-    except RuntimeError as error:  # what torch raises for a lost peer and for a store it can't see
+    except (RuntimeError, OSError) as error:  # a lost peer, a store not seen, a port that is taken
         lines = str(error).strip().splitlines() or ["no answer"]
         raise ConnectionError(
             f'expected every rank to go on, got "{lines[0]}"; see what the others say and run the '

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from pushforward import bounds
 from pushforward.archive import Archive
 from pushforward.generation import generate
 from pushforward.generation import template as generated
@@ -25,13 +26,14 @@ def repair(name: str, archive: Archive, *, workers: int = 1) -> list[str]:
     """Makes again what `Archive.verify` finds damaged of a result, and seals it; returns that.
 
     Raises LookupError for a name that is not there and for an upstream that is not complete,
-    OSError for a spec that is damaged, too.
+    OSError for a spec that is damaged, too, and for a link that leads out of the archive.
 
     >>> import tempfile
     >>> repair("simulation-1a2b3c4d5e", Archive(tempfile.mkdtemp()))
     Traceback (most recent call last):
     LookupError: simulation-1a2b3c4d5e is not in ...; `search` lists what is
     """
+    bounds.keep_inside(archive.folder(name), archive.root)
     faults = archive.verify(name)
     if not faults:
         return []

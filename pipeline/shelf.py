@@ -8,20 +8,32 @@ A result lies in the folder of its spec's name. Files in it are JSON, lines of J
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
-from pathlib import PurePath
 from typing import Any
 
 import safetensors.torch
+from safetensors import SafetensorError
 from torch import Tensor
 
 from pushforward import files
+from pushforward.formats import readable
 from pushforward.lineage import Spec
 from pushforward.places import Place, place
 from pushforward.spec import KINDS, restore
 
 DATA, SPEC, MANIFEST = "data.zarr", "spec.json", "manifest.json"
 CHECKPOINT = "checkpoint.safetensors"  # of a training that runs: no part of its result
+
+
+def named(name: str) -> bool:
+    """Whether this is a name of a result, which is a folder's and leads nowhere else.
+
+    >>> named("simulation-1a2b3c4d5e"), named("simulation-../x"), named("weather-1")
+    (True, False, False)
+    """
+    kind = re.fullmatch(r"([a-z]+)-\w+", name, re.ASCII)
+    return kind is not None and kind[1] in KINDS
 
 
 class Shelf:
@@ -36,27 +48,35 @@ class Shelf:
     def folder(self, spec: Spec | str) -> Place:
         """Where a result lies."""
         name = spec if isinstance(spec, str) else spec.name
-        if name.partition("-")[0] not in KINDS or PurePath(name).name != name:
+        if not named(name):
             raise LookupError(
-                f"expected a name like simulation-1a2b3c4d5e, got {name}; correct it"
+                f"expected a name like simulation-1a2b3c4d5e, got {name!r}; correct it"
             )
         return self.root / name
 
     def stored(self, spec: Spec | str) -> Spec:
         """The spec as it was first stored: the same name, with the layout that is on disk.
 
-        Raises LookupError when a name is given that is not there.
+        Raises LookupError when a name is given that is not there, ValueError for one of a later
+        format.
+        """
+        values = self.described(spec)
+        if values is not None:
+            return restore(values["kind"], values["spec"])
+        if isinstance(spec, str):
+            raise LookupError(f"{spec} is not in {self.root}; `search` lists what is")
+        return spec
+
+    def described(self, spec: Spec | str) -> Mapping[str, Any] | None:
+        """What spec.json holds of a result; None where it is not there.
+
+        Raises ValueError for one of a later format (see `formats`).
         """
         path = self.folder(spec) / SPEC
         try:
-            values = files.read_json(path)
+            return readable(files.read_json(path), path)
         except FileNotFoundError:
-            if isinstance(spec, str):
-                raise LookupError(
-                    f"{spec} is not in {self.root}; `search` lists what is"
-                ) from None
-            return spec
-        return restore(values["kind"], values["spec"])
+            return None
 
     def write_tensors(
         self,
@@ -76,7 +96,8 @@ class Shelf:
     ) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """The tensors and the metadata that `write_tensors` stored.
 
-        Raises OSError when a sealed file is no longer what was sealed.
+        Raises OSError when a sealed file is no longer what was sealed, and for one that is none of
+        tensors.
         """
         path = self.file(spec, filename)
         seal = path.with_name(MANIFEST)
@@ -86,8 +107,15 @@ class Shelf:
                 f"{path.parent} and run its verb again"
             )
         data = files.read_bytes(path)
-        head = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-        return safetensors.torch.load(data), json.loads(head["__metadata__"]["json"])
+        try:
+            head = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+            return safetensors.torch.load(data), json.loads(head["__metadata__"]["json"])
+        except (ValueError, LookupError, TypeError, SafetensorError) as error:
+            reason = " ".join(str(error).split())
+            raise OSError(
+                f"expected tensors as safetensors in {path}, got something else ({reason:.80}); "
+                "remove it and run its verb again"
+            ) from None
 
     def write_json(self, spec: Spec, filename: str, values: Any) -> None:
         """Stores JSON values."""

@@ -28,13 +28,14 @@ from pushforward.archive import WEIGHTS, Archive
 from pushforward.batches import Members
 from pushforward.blocks import done
 from pushforward.checkpoint import Checkpoint, State
+from pushforward.curve import FILE as METRICS
 from pushforward.curve import Curve
 from pushforward.descent import begin, descend, learning_rate
 from pushforward.device import carried, exact
 from pushforward.fingerprint import fingerprint
 from pushforward.generative import Surrogate
 from pushforward.loggers import package, telling
-from pushforward.pace import Pace
+from pushforward.pace import Pace, waits
 from pushforward.preemption import Preemption
 from pushforward.preparation import prepare
 from pushforward.progress import bar, say
@@ -234,4 +235,11 @@ def close(training: Training, archive: Archive) -> None:
     """Removes the checkpoint of a training whose weights are stored, and seals it."""
     archive.remove(training, CHECKPOINT)
     archive.seal(training)
-    say(f"{training.name} is complete: {training.steps} steps in {archive.folder(training)}")
+    waited = waits(archive.read_lines(training, METRICS))
+    said = f"{training.name} is complete: {training.steps} steps in {archive.folder(training)}"
+    facts = {"name": training.name, "steps": training.steps, "data_wait": waited}
+    say(
+        said + ("" if waited is None else f", {waited:.1%} waiting for data"),
+        event="complete",
+        **facts,
+    )

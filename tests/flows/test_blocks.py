@@ -90,6 +90,9 @@ def test_prefect_shows_the_progress() -> None:
         (artifact,) = client.read_artifacts(artifact_filter=chosen)
     assert artifact.type == "progress"
     assert artifact.data == 100.0
+    assert artifact.description is not None
+    assert artifact.description.startswith("3 of 3 blocks of simulation-f, ")
+    assert " a minute, 0:00:00 left" in artifact.description
 
 
 @pytest.mark.parametrize("workers", [1, 2])

@@ -12,13 +12,14 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
 
 from pushforward.archive import Archive
 from pushforward.flows import browse, cli, runs
 from pushforward.study import Study
 
 VERBS = ["simulate", "train", "generate", "evaluate"]
-COMMANDS = ["run", *VERBS, "report", "check", "list", "show", "verify", "gc", "deploy"]
+COMMANDS = ["run", *VERBS, "report", "check", "list", "show", "export", "verify", "gc", "deploy"]
 
 
 class Said(tuple[int, str, str]):
@@ -223,6 +224,28 @@ def test_list_answers_questions(command, study: Study, by_verbs: Path) -> None:
     assert "no results" in said.out
 
 
+def test_list_says_scores_and_lineage(command, study: Study, by_verbs: Path) -> None:
+    table = Archive(by_verbs).table()
+    row = table.loc[study.evaluation.name]
+    said = command("list", "--root", by_verbs).out
+    (line,) = [line for line in said.splitlines() if study.evaluation.name in line]
+    assert f"{int(row.outside)} of {int(row.scores)} outside" in line
+    assert study.generation.name in line
+    assert len(max(said.splitlines(), key=len)) <= 250
+    within = command("list", "--root", by_verbs, "--where", f"w1=[0,{1.01 * row.w1}]").out
+    assert study.evaluation.name in within
+    beyond = command("list", "--root", by_verbs, "--where", f"w1=[0,{0.99 * row.w1}]").out
+    assert "no results" in beyond
+
+
+def test_export_writes_a_catalogue(command, study: Study, by_verbs: Path, tmp_path: Path) -> None:
+    path = tmp_path / "intake.yaml"
+    said = command("export", path, "--root", by_verbs, "--where", "kind=generation")
+    assert (said.code, said.out) == (0, f"{path}: 1 sources\n")
+    assert study.generation.name in path.read_text()
+    assert study.simulation.name not in yaml.safe_load(path.read_text())["sources"]
+
+
 def test_show_opens_with_xarray(command, study: Study, by_verbs: Path) -> None:
     said = command("show", study.generation.name[:-3], "--root", by_verbs)
     assert said.code == 0
@@ -230,6 +253,17 @@ def test_show_opens_with_xarray(command, study: Study, by_verbs: Path) -> None:
     assert study.generation.name in said.out
     shown = command("show", study.simulation.name, "--root", by_verbs)
     assert "certificate: none: run pushforward check" in shown.out
+
+
+def test_show_says_how_to_repeat_it(command, study: Study, by_verbs: Path, tmp_path: Path) -> None:
+    for spec in study.specs:
+        said = command("show", spec.name, "--root", by_verbs)
+        assert f"pushforward show {spec.name} --root {by_verbs} --study" in said.out
+        text = command("show", spec.name, "--root", by_verbs, "--study")
+        assert text.code == 0
+        path = tmp_path / "study.yaml"
+        path.write_text(text.out)
+        assert getattr(Study.load(path), spec.kind).name == spec.name
 
 
 def test_show_lists_files_where_there_are_no_arrays(command, study: Study, by_verbs: Path) -> None:

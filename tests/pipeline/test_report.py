@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import re
 import shutil
 from html.parser import HTMLParser
@@ -16,6 +17,7 @@ import yaml
 from PIL import Image
 
 from pushforward import figures, page
+from pushforward.certificate import Certificate, Difference
 from pushforward.controls import FILE, WRONG, refusals
 from pushforward.evaluation import evaluate, plain, restore
 from pushforward.report import default_title, report
@@ -94,6 +96,45 @@ def test_the_page_needs_nothing_but_itself(made):
     assert anchors <= set(re.findall(r'id="([^"]+)"', text))
     assert "prefers-color-scheme: dark" in text
     assert "@media print" in text
+
+
+SCRIPT = "<script>alert(1)</script>"
+
+
+def test_nothing_that_is_stored_becomes_markup(copied):
+    """Titles and descriptions are a study's, the rest is read from an archive of anybody's."""
+    evaluation, archive = copied
+    simulation = evaluation.generation.training.simulation
+    seal = archive.folder(simulation) / "manifest.json"
+    values = json.loads(seal.read_text())
+    said = values["provenance"]
+    said["machine"] = dict.fromkeys(said["machine"], SCRIPT)
+    said["code"] = {"version": SCRIPT, "commit": SCRIPT, "dirty": SCRIPT}
+    said["libraries"] = {SCRIPT: SCRIPT}
+    said["time"] = SCRIPT
+    seal.write_text(json.dumps(values))
+    for one in Study(title="", evaluation=evaluation).specs[1:]:
+        seal = archive.folder(one) / "manifest.json"
+        seal.write_text(json.dumps(json.loads(seal.read_text()) | {"provenance": said}))
+    for name in ("scores.json", "curves.json", FILE):
+        path = archive.folder(evaluation) / name
+        assert '"vorticity' in path.read_text()
+        path.write_text(path.read_text().replace('"vorticity', f'"{SCRIPT}'))
+    certificate = Certificate(
+        limit=1e-3,
+        members=1,
+        times=(1.0,),
+        channels=(SCRIPT,),
+        errors={"grid": Difference(change=SCRIPT, remedy=SCRIPT, largest=((1,),), mean=((1,),))},
+        tail=0,
+        seconds=1,
+    )
+    archive.write_json(simulation, "certificate.json", certificate.model_dump(mode="json"))
+    path = report(evaluation, archive, title=SCRIPT, description=SCRIPT)
+    text = path.read_text()
+    assert "<script" not in text
+    assert text.count("&lt;script&gt;alert(1)") > 10
+    assert SCRIPT in read(text).headings
 
 
 def test_the_page_has_all_its_parts(made):
