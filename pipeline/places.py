@@ -72,7 +72,7 @@ def absolute(root: str | Place) -> str:
     'memory://lab/runs'
     """
     found = place(root)
-    return str(found.resolve() if isinstance(found, Path) else found)
+    return str(found.absolute() if isinstance(found, Path) else found)
 
 
 def for_workers(where: Place, workers: int) -> None:
