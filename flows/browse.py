@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
@@ -13,8 +12,8 @@ if TYPE_CHECKING:
     from pushforward.archive import Archive
     from pushforward.entries import Entry
 
-Root = Annotated[Path, Parameter(name="--root")]
-RUNS = Path("runs")
+Root = Annotated[str, Parameter(name="--root")]
+RUNS = "runs"
 
 
 def entries(

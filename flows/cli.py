@@ -16,13 +16,13 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 
 import pushforward
 from pushforward.flows import browse, runs, schedules, upkeep
+from pushforward.flows.refusals import refusal
 from pushforward.flows.usage import UsageError, loaded
 
 if TYPE_CHECKING:
@@ -53,8 +53,8 @@ app = App(
 class Options:
     """What all commands that run a study understand."""
 
-    root: Path = Path("runs")
-    "Folder of the archive."
+    root: str = "runs"
+    "Folder of the archive, or a URL such as s3://bucket/runs."
     set: Annotated[tuple[str, ...], Parameter(name="--set", negative="", show_default=False)] = ()
     "Change one value of the study, as in training.steps=100; may be repeated."
     workers: int | None = None
@@ -89,8 +89,9 @@ def _exit_code(given: list[str]) -> int:
         return _complain(mistake, 2)
     except InterruptedError as stopped:
         return _complain(stopped, REQUEUE) if runs.place().rank == 0 else REQUEUE
-    except MISTAKES as mistake:
-        if "--debug" in given:
+    except Exception as error:
+        mistake = error if isinstance(error, MISTAKES) else refusal(error)
+        if mistake is None or "--debug" in given:
             raise
         return _complain(mistake, 1)
     except KeyboardInterrupt:

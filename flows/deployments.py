@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prefect.automations import Automation
@@ -29,6 +28,7 @@ from prefect.settings import get_current_settings
 from prefect.types.entrypoint import EntrypointType
 
 from pushforward.flows.study import grow, run
+from pushforward.places import absolute
 
 if TYPE_CHECKING:
     from pushforward.study import Study
@@ -95,7 +95,7 @@ def deploy(
     make_pool(pool)
     deployment = flow.to_deployment(
         name=name,
-        parameters=parameters | {"root": str(Path(root).resolve()), "workers": workers},
+        parameters=parameters | {"root": absolute(root), "workers": workers},
         description=study.description or study.title,
         tags=["pushforward", study.simulation.equation.kind],
         concurrency_limit=ConcurrencyLimitConfig(

@@ -9,8 +9,6 @@ and a page that says where the report is.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from prefect import flow, task
 from prefect.artifacts import (
     create_link_artifact,
@@ -28,6 +26,7 @@ from pushforward.archive import Archive
 from pushforward.flows.blocks import Blocks
 from pushforward.flows.table import rows
 from pushforward.flows.terminal import share_console
+from pushforward.places import Place
 from pushforward.spec import Evaluation, Generation, Simulation, Training
 
 share_console()
@@ -123,14 +122,14 @@ def _score(evaluation: Evaluation, root: str, workers: int) -> list[dict[str, st
     cache_policy=NO_CACHE,
     persist_result=False,
 )
-def _report(evaluation: Evaluation, root: str, title: str, description: str) -> Path:
+def _report(evaluation: Evaluation, root: str, title: str, description: str) -> Place:
     page = reporting.report(
         evaluation, Archive(root), title=title, description=description, again=False
     )
     return page.resolve()
 
 
-def _summary(ensemble: str, table: list[dict[str, str]], page: Path) -> str:
+def _summary(ensemble: str, table: list[dict[str, str]], page: Place) -> str:
     """The markdown artifact: how many scores are inside their floor, and where the report lies."""
     inside = sum(row["inside"] == "yes" for row in table)
     return (

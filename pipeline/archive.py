@@ -1,4 +1,4 @@
-"""The one room that touches the disk: results in blocks, sealed when they are complete.
+"""The one room where results are stored: in blocks, sealed when they are complete.
 
     root/<name>/spec.json           the spec, with the layout it was first made with
                data.zarr/           arrays, one shard per block of members (see `layout`)
@@ -17,14 +17,13 @@ run at once: they write the same bits.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
-from pushforward import certificate, critical, disk, layout
+from pushforward import certificate, critical, files, layout
 from pushforward.effort import Effort
 from pushforward.entries import Entry, entries
 from pushforward.ledger import BLOCKS, UNREADABLE, Ledger
@@ -41,9 +40,10 @@ ORPHAN_AGE = 600.0  # seconds without a write after which a `.partial` has no li
 
 
 class Archive(Ledger):
-    """The results below a local folder, which is made when the first one is stored.
+    """The results below a local folder, or a URL that fsspec knows (``s3://bucket/runs``).
 
-    Raises ValueError for a URL.
+    The folder is made when the first result is stored; a bucket must be there.
+    Raises ValueError for a URL with credentials in it, or without an installed client.
 
     >>> import tempfile
     >>> Archive(tempfile.mkdtemp()).search()
@@ -70,7 +70,7 @@ class Archive(Ledger):
     def manifest(self, spec: Spec | str) -> dict[str, Any]:
         """The seal of a complete result; LookupError for one that is absent or incomplete."""
         self.require(spec)
-        return disk.read_json(self.folder(spec) / MANIFEST)
+        return files.read_json(self.folder(spec) / MANIFEST)
 
     def search(self, **where: Any) -> list[Entry]:
         """The results whose lineage has all of the values, complete or not, by name.
@@ -112,11 +112,10 @@ class Archive(Ledger):
     def create(self, spec: Spec, template: xr.Dataset | None = None) -> None:
         """Makes a result's folder, and its arrays if a template is given; what is there stays."""
         folder = self.folder(spec)
-        if folder.exists():
-            disk.sweep(folder, ORPHAN_AGE)
+        files.sweep(folder, ORPHAN_AGE)
         if not (folder / SPEC).exists():
             values = {"kind": spec.kind, "name": spec.name, "spec": spec.model_dump(mode="json")}
-            disk.write_json(folder / SPEC, values)
+            files.write_json(folder / SPEC, values)
         if template is not None:
             layout.allocate(folder / DATA, template, self.size(spec)[1])
 
@@ -135,24 +134,22 @@ class Archive(Ledger):
         FloatingPointError for values that are not finite, OSError when the disk refuses; the block
         is then not marked, and nothing else is touched.
         """
-        members, folder = self.span(spec, block), self.folder(spec)
-        layout.check(folder / DATA, members, dataset)
         if self.done(spec, block):
             return
-        names = sorted(str(name) for name in dataset.data_vars)
-        marker = {
-            "block": block,
-            "members": [members.start, members.stop],
-            "arrays": {name: layout.checksum(dataset[name].values) for name in names},
-            "seconds": round(seconds, 3),
-            **({} if effort is None else {"solver": effort.values()}),
-            "machine": machine(),
-            "code": code(),
-            "time": now(),
-        }
+        members = self.span(spec, block)
         try:
-            layout.write(folder / DATA, members, dataset)
-            disk.write_json(self.marker(spec, block), marker)
+            stored = layout.write(self.folder(spec) / DATA, members, dataset)
+            marker = {
+                "block": block,
+                "members": [members.start, members.stop],
+                "arrays": stored,
+                "seconds": round(seconds, 3),
+                **({} if effort is None else {"solver": effort.values()}),
+                "machine": machine(),
+                "code": code(),
+                "time": now(),
+            }
+            files.write_json(self.marker(spec, block), marker)
         except FileNotFoundError:
             # another process did this block too, and swept this one's file when it sealed
             if not self.done(spec, block):
@@ -180,7 +177,7 @@ class Archive(Ledger):
                 f"expected what was written to {folder}, read back something else in block "
                 f"{numbers}; check the disk and run the same command again"
             )
-        disk.sweep(folder)
+        files.sweep(folder)
         effort = Effort.read(markers)
         manifest = {
             "name": folder.name,
@@ -189,9 +186,9 @@ class Archive(Ledger):
             **({} if effort is None else {"solver": effort.values()}),
             "seconds": round(sum(marker["seconds"] for marker in markers), 3),
             "blocks": markers,
-            "files": {name: disk.digest(folder / name) for name in self._files(spec)},
+            "files": {name: files.digest(folder / name) for name in self._files(spec)},
         }
-        disk.write_json(folder / MANIFEST, manifest)
+        files.write_json(folder / MANIFEST, manifest)
 
     def verify(self, spec: Spec | str) -> list[str]:
         """What is stored of a result but differs from its checksum: blocks and files.
@@ -203,11 +200,11 @@ class Archive(Ledger):
         """
         folder = self.folder(spec)
         self.size(spec)  # is it there at all?
-        seal = disk.read_json(folder / MANIFEST) if self.sealed(spec) else {}
+        seal = files.read_json(folder / MANIFEST) if self.sealed(spec) else {}
         markers = seal.get("blocks") or self.markers(spec)
         bad = [f"block {one['block']}" for one in markers if not self._intact(spec, one)]
         for name, digest in seal.get("files", {}).items():
-            if not (folder / name).is_file() or disk.digest(folder / name) != digest:
+            if not (folder / name).is_file() or files.digest(folder / name) != digest:
                 bad.append(name)
         return bad
 
@@ -222,7 +219,7 @@ class Archive(Ledger):
         if not self.marker(other, block).exists() or self.span(other, block) != members:
             return False
         try:
-            marker = disk.read_json(self.marker(other, block))
+            marker = files.read_json(self.marker(other, block))
         except UNREADABLE:
             return False
         names = sorted(marker.get("arrays", ()))
@@ -230,7 +227,7 @@ class Archive(Ledger):
             return False
         if not layout.take(mine / DATA, theirs / DATA, members, names):
             return False
-        disk.write_json(self.marker(spec, block), marker)
+        files.write_json(self.marker(spec, block), marker)
         return True
 
     def reopen(
@@ -243,12 +240,12 @@ class Archive(Ledger):
         block had.
         """
         folder, seal = self.folder(spec), self.folder(spec) / MANIFEST
-        sealed = disk.read_json(seal) if seal.exists() else {}
-        disk.remove(seal)
+        sealed = files.read_json(seal) if seal.exists() else {}
+        files.remove(seal)
         if template is None:
             for name in sealed.get("files", {}):
                 if name != SPEC:
-                    disk.remove(folder / name)
+                    files.remove(folder / name)
             return {}
         described = [name.removeprefix(f"{DATA}/") for name in faults if name.startswith(DATA)]
         if described:
@@ -256,9 +253,9 @@ class Archive(Ledger):
         markers = sealed.get("blocks") or self.markers(spec)
         for one in markers:
             if self._intact(spec, one):
-                disk.write_json(self.marker(spec, one["block"]), one)
+                files.write_json(self.marker(spec, one["block"]), one)
             else:
-                disk.remove(self.marker(spec, one["block"]))
+                files.remove(self.marker(spec, one["block"]))
         return {one["block"]: one.get("arrays", {}) for one in markers}
 
     def _intact(self, spec: Spec | str, marker: dict[str, Any]) -> bool:
@@ -267,6 +264,8 @@ class Archive(Ledger):
             members = range(*marker["members"])
             path = self.folder(spec) / DATA
             return layout.checksums(path, members, sorted(marker["arrays"])) == marker["arrays"]
+        except (TimeoutError, ConnectionError):  # of a store: no damage
+            raise
         except UNREADABLE:  # a failed checksum of a chunk, a lost file, a marker that is none
             return False
 
@@ -274,13 +273,11 @@ class Archive(Ledger):
         """Everything but blocks, markers, the seal, logs, and what is made anew."""
         folder = self.folder(spec)
         fields = layout.fields(folder / DATA) if self.blocks(spec) else []
-        chunks = [folder / BLOCKS, *(folder / DATA / name / "c" for name in fields)]
-        # os.walk passes over folders that another process moves or removes meanwhile
-        paths = [Path(place) / name for place, _, names in os.walk(folder) for name in names]
+        chunks = (f"{BLOCKS}/", *(f"{DATA}/{name}/c/" for name in fields))
         return sorted(
-            path.relative_to(folder).as_posix()
-            for path in paths
-            if path.name not in (MANIFEST, CHECKPOINT, certificate.FILE)
-            and path.suffix not in (".jsonl", disk.PARTIAL)
-            and not {*path.parents} & {*chunks}
+            path
+            for path in files.listing(folder)
+            if PurePath(path).name not in (MANIFEST, CHECKPOINT, certificate.FILE)
+            and not path.endswith((".jsonl", files.PARTIAL))
+            and not path.startswith(chunks)
         )

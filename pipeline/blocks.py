@@ -19,7 +19,6 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
@@ -29,12 +28,13 @@ from pushforward.archive import Archive
 from pushforward.effort import Effort
 from pushforward.growth import adopt
 from pushforward.lineage import Spec
+from pushforward.places import Place, for_workers
 from pushforward.progress import bar, say
 from pushforward.spec import Generation, Simulation
 
 S = TypeVar("S", Simulation, Generation)
 Map = Callable[..., Iterable[Any]]
-Function = Callable[[S, Path, int], int]
+Function = Callable[[S, Place, int], int]
 LOST_WORKER = (
     "expected the worker processes to live, got one that ended suddenly (out of memory, or a "
     "script without `if __name__ == '__main__':`); use fewer workers and run the same command "
@@ -52,10 +52,12 @@ def fill(
     """
     if workers < 1:
         raise ValueError(f"expected at least 1 worker, got {workers}; raise it")
+    for_workers(archive.root, workers)
     archive.create(spec, template)
     adopt(spec, archive)
     missing = archive.missing(spec)
-    members = {block: len(archive.span(spec, block)) for block in archive.blocks(spec)}
+    total, size = archive.size(spec)
+    members = {block: min(size, total - block * size) for block in archive.blocks(spec)}
     left = sum(members[block] for block in missing)
     with (
         bar(spec.verb, spec.members, "members", done=spec.members - left) as advance,
@@ -78,7 +80,7 @@ def done(spec: Spec, archive: Archive) -> bool:
 
 def compute(
     spec: S,
-    root: Path,
+    root: Place,
     block: int,
     function: Callable[[S, range, Archive], tuple[xr.Dataset, Effort | None]],
 ) -> int:

@@ -14,12 +14,11 @@ certificate says, it says of the times that it lists.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 from pydantic import Field, ValidationError, field_validator
 
-from pushforward import disk
+from pushforward import files, places
 from pushforward.lineage import Value
 
 FILE = "certificate.json"
@@ -133,24 +132,24 @@ class Certificate(Value):
         return sorted(found, key=lambda place: place.time)
 
 
-def read(folder: Path) -> Certificate | None:
+def read(folder: places.Place) -> Certificate | None:
     """The certificate in a result's folder; None when there is none, or none that can be read.
 
-    >>> read(Path("nowhere")) is None
+    >>> read(places.place("nowhere")) is None
     True
     """
     if not (folder / FILE).exists():
         return None
     try:
-        return Certificate.model_validate(disk.read_json(folder / FILE))
+        return Certificate.model_validate(files.read_json(folder / FILE))
     except (OSError, ValidationError):  # a damaged one certifies nothing
         return None
 
 
-def summary(folder: Path) -> dict[str, Any]:
+def summary(folder: places.Place) -> dict[str, Any]:
     """What an opened data set says of its certificate, as attributes.
 
-    >>> summary(Path("nowhere"))
+    >>> summary(places.place("nowhere"))
     {'certificate': 'none: run pushforward check'}
     """
     found = read(folder)

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,6 +25,7 @@ from xarray.backends import BackendArray, BackendEntrypoint
 from xarray.core import indexing
 
 from pushforward.layout import AXES
+from pushforward.places import Place, store
 from pushforward.solvers import Grid
 
 
@@ -52,12 +52,15 @@ def attributes(full: Grid, stored: Grid) -> dict[str, Any]:
     }
 
 
-def opened(path: Path, **options: Any) -> xr.Dataset:
+def opened(path: Place, **options: Any) -> xr.Dataset:
     """The fields of a group, on their full grid, read when they are used."""
-    dataset = xr.open_zarr(path, **{"consolidated": False, "chunks": None, **options})
+    source = store(path)
+    dataset = xr.open_zarr(
+        source, **{"consolidated": False, "chunks": None, "zarr_format": 3, **options}
+    )
     if "full_shape" not in dataset.attrs:
         return dataset
-    return xr.open_dataset(path, engine=Critical, **{"chunks": None, **options})
+    return xr.open_dataset(source, engine=Critical, **{"chunks": None, **options})
 
 
 class Critical(BackendEntrypoint):
@@ -74,6 +77,7 @@ class Critical(BackendEntrypoint):
             filename_or_obj,
             consolidated=False,
             chunks=None,
+            zarr_format=3,
             drop_variables=drop_variables,
             **options,
         )

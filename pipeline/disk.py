@@ -1,4 +1,4 @@
-"""Files that are whole or absent, and one clear sentence when a disk refuses.
+"""Files in a local folder that are whole or absent, and one clear sentence when a disk refuses.
 
 A file is written beside its place under a name ending in ``.partial``, flushed to the disk
 (fsync), and moved over its place in one step (rename is atomic on POSIX and NTFS), after which the
@@ -11,15 +11,16 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import json
 import os
 import shutil
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 PARTIAL = ".partial"
 REMEDIES = {
@@ -31,6 +32,14 @@ REMEDIES = {
     "ENOTDIR": "choose a folder, not a file",
     "EEXIST": "choose a folder, not a file",
 }
+
+
+class Stat(NamedTuple):
+    """A file: its bytes, when it was last written (seconds), and whether it has another name."""
+
+    size: int
+    time: float
+    linked: bool
 
 
 @contextmanager
@@ -62,14 +71,51 @@ def partial(path: Path) -> Path:
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Stores a file atomically and durably, making its folder when needed."""
+    """Stores a file atomically and durably, making its folders when needed."""
     with storing(path):
+        made = [folder for folder in path.parents if not folder.exists()]
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             _replace(path, data)
         except FileNotFoundError:  # another process swept the partial file when it sealed the same
             _replace(path, data)
-        flush(path.parent)
+        folders = {path.parent, *(one.parent for one in made)}
+        if len(folders) == 1:
+            flush(path.parent)
+            return
+        with ThreadPoolExecutor(len(folders)) as pool:  # side by side they cost what one does
+            deque(pool.map(flush, folders), maxlen=0)
+
+
+def read_bytes(path: Path) -> bytes:
+    """The bytes of a file; FileNotFoundError where there is none."""
+    return path.read_bytes()
+
+
+def read_parts(path: Path, places: Sequence[tuple[int, int]]) -> Iterator[bytes]:
+    """Some bytes of a file, by (offset, size); fewer where the file is shorter."""
+    with path.open("rb", buffering=0) as file:
+        for offset, size in places:
+            yield os.pread(file.fileno(), size, offset)
+
+
+def read_tail(path: Path, size: int) -> bytes:
+    """The last bytes of a file; fewer where the file is shorter."""
+    with path.open("rb", buffering=0) as file:
+        return os.pread(file.fileno(), size, max(os.fstat(file.fileno()).st_size - size, 0))
+
+
+def listing(folder: Path) -> dict[str, Stat]:
+    """The files below a folder, by their names from there; none where there is no folder."""
+    found = {}
+    # os.walk passes over folders that another process moves or removes meanwhile
+    for place, _, names in os.walk(folder):
+        for path in (Path(place) / name for name in names):
+            with suppress(FileNotFoundError):
+                about = path.stat()
+                name = path.relative_to(folder).as_posix()
+                found[name] = Stat(about.st_size, about.st_mtime, about.st_nlink > 1)
+    return found
 
 
 def remove(path: Path) -> None:
@@ -78,8 +124,8 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def discard(path: Path) -> None:
-    """Removes a file or a folder that disappears whole: it is renamed first."""
+def discard(path: Path, first: str = "") -> None:
+    """Removes a file or a folder that disappears whole: it is renamed first (`first` is not)."""
     with storing(path):
         place = partial(path)
         try:
@@ -108,7 +154,7 @@ def link(source: Path, path: Path) -> None:
         flush(path.parent)
 
 
-def make_folder(path: Path, fill: Callable[[Path], object]) -> None:
+def make_folder(path: Path, fill: Callable[[Path], object], last: str = "") -> None:
     """Makes a folder that appears whole: `fill` fills one beside it; one that is there stays."""
     if path.exists():
         return
@@ -128,23 +174,6 @@ def make_folder(path: Path, fill: Callable[[Path], object]) -> None:
         flush(path.parent)
 
 
-def write_json(path: Path, values: Any) -> None:
-    """Stores JSON values, sorted and indented, so that two versions can be compared."""
-    text = json.dumps(values, indent=1, sort_keys=True, allow_nan=True)
-    write_bytes(path, (text + "\n").encode())
-
-
-def read_json(path: Path) -> Any:
-    """The JSON values in a file; OSError, with what to do, when it holds something else."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:  # of JSON, or of UTF-8
-        raise OSError(
-            f"expected JSON in {path}, got a damaged file ({error}); remove the folder "
-            f"{path.parent} and run its verb again"
-        ) from None
-
-
 def append_line(path: Path, text: str) -> None:
     """Adds one line to a file; a line torn by a kill is cut off first."""
     with storing(path):
@@ -156,14 +185,6 @@ def append_line(path: Path, text: str) -> None:
                 file.seek(0)
                 file.truncate(file.read().rfind(b"\n") + 1)
             file.write(text.rstrip("\n").encode() + b"\n")
-
-
-def read_lines(path: Path) -> list[str]:
-    """The whole lines of a file; none when it is not there."""
-    if not path.exists():
-        return []
-    text = path.read_text(encoding="utf-8")
-    return text[: text.rfind("\n") + 1].splitlines()
 
 
 def flush(path: Path) -> None:

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from pushforward import disk
+from pushforward import files
+from pushforward.places import Place
 from pushforward.progress import say
 from pushforward.shelf import MANIFEST, SPEC
 
@@ -44,13 +44,13 @@ class Entry:
         )
 
 
-def entries(root: Path) -> Iterator[Entry]:
+def entries(root: Place) -> Iterator[Entry]:
     """Every result below a folder, by name, complete or not; a damaged one is only told of."""
     for path in sorted(root.glob(f"*/{SPEC}")):
         seal = path.with_name(MANIFEST)
         try:
-            values = disk.read_json(path)
-            manifest = disk.read_json(seal) if seal.exists() else None
+            values = files.read_json(path)
+            manifest = files.read_json(seal) if seal.exists() else None
         except OSError as error:
             say(str(error))
             continue

@@ -33,6 +33,7 @@ from pushforward.blocks import Map
 from pushforward.comparison import common
 from pushforward.floors import Settings, examine
 from pushforward.members import Members, tensor
+from pushforward.places import for_workers
 from pushforward.profiles import drawn
 from pushforward.progress import say
 from pushforward.residual import asked, followed, residual_scores
@@ -67,6 +68,7 @@ def evaluate(
     if archive.sealed(evaluation):
         say(f"{evaluation.name} is complete: nothing to do")
         return restore(archive.read_json(evaluation, SCORES_FILE))
+    for_workers(archive.root, workers)
     generation, training = evaluation.generation, evaluation.generation.training
     began = time.monotonic()
     simulated = archive.open(training.simulation)

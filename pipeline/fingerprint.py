@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -19,6 +18,7 @@ from torch import Tensor
 
 from pushforward.archive import Archive
 from pushforward.device import described
+from pushforward.places import Place
 from pushforward.provenance import code
 from pushforward.solvers.kernels.libraries import choose
 from pushforward.spec import Training
@@ -58,12 +58,13 @@ def data(training: Training, archive: Archive) -> str:
     return _digest([[one["members"], one["arrays"]] for one in blocks if one["members"][0] < last])
 
 
-def verify(stored: dict[str, Any], own: dict[str, Any], path: Path) -> str:
+def verify(stored: dict[str, Any], own: dict[str, Any], path: Place) -> str:
     """Says in a sentence what will round differently; nothing when all is as it was.
 
     Raises ValueError when the checkpoint at `path` is of something else.
 
     >>> now = {"training": "training-1", "data": "ab", "network": "cd", "threads": 2}
+    >>> from pathlib import Path
     >>> verify(now | {"threads": 1}, now, Path("checkpoint"))
     'expected threads 1 as before, got 2: the result will differ by round-off; ...'
     >>> verify(now | {"data": "ef"}, now, Path("checkpoint"))

@@ -14,14 +14,16 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from pushforward import disk
+from pushforward import files
 from pushforward.archive import ORPHAN_AGE, Archive
 from pushforward.growth import relatives
 from pushforward.lineage import Spec
-from pushforward.shelf import SPEC
+from pushforward.places import Place
+from pushforward.shelf import MANIFEST, SPEC
 from pushforward.spec import KINDS
 
 UNFINISHED = 86400.0  # seconds without a write that a result which is not complete is given
@@ -31,13 +33,13 @@ UNFINISHED = 86400.0  # seconds without a write that a result which is not compl
 class Garbage:
     """Something to remove: where it lies, why, and its bytes on the disk."""
 
-    path: Path
+    path: Place
     reason: str
     size: int
 
     def remove(self) -> None:
         """Removes it, whole or not at all."""
-        disk.discard(self.path)
+        files.discard(self.path, first=MANIFEST)
 
 
 def garbage(
@@ -75,29 +77,32 @@ def _lineage(spec: Spec | None) -> Iterator[Spec]:
         spec = spec.upstream
 
 
-def _remains(root: Path, age: float) -> Iterator[Path]:
-    """The outermost `.partial` paths that nobody touches."""
+def _remains(root: Place, age: float) -> Iterator[Path]:
+    """The outermost `.partial` paths that nobody touches; none but on a disk."""
+    if not isinstance(root, Path):
+        return
     for place, folders, names in os.walk(root):
-        inner = [name for name in folders if name.endswith(disk.PARTIAL)]
+        inner = [name for name in folders if name.endswith(files.PARTIAL)]
         folders[:] = [name for name in folders if name not in inner]
-        for name in [*inner, *(n for n in names if n.endswith(disk.PARTIAL))]:
+        for name in [*inner, *(n for n in names if n.endswith(files.PARTIAL))]:
             path = Path(place) / name
             if _touched(path) <= time.time() - age:
                 yield path
 
 
-def _touched(path: Path) -> float:
+def _touched(path: Place) -> float:
     """When it, or the newest thing in it, was last written; never, where it is gone meanwhile."""
-    latest = 0.0
-    for one in (path, *path.rglob("*")):
-        try:
-            latest = max(latest, one.stat().st_mtime)
-        except FileNotFoundError:
-            continue
-    return latest
+    times = [one.time for one in files.listing(path).values()]
+    if isinstance(path, Path):
+        for one in (path, *path.rglob("*")):  # folders, too
+            with suppress(FileNotFoundError):
+                times.append(one.stat().st_mtime)
+    return max(times, default=0.0)
 
 
-def _of(path: Path, reason: str) -> Garbage:
-    files = [one for one in (path, *path.rglob("*")) if one.is_file()]
+def _of(path: Place, reason: str) -> Garbage:
     # a linked file is freed with its last name
-    return Garbage(path, reason, sum(s.st_size for s in map(os.stat, files) if s.st_nlink == 1))
+    sizes = [one.size for one in files.listing(path).values() if not one.linked]
+    if isinstance(path, Path) and path.is_file():
+        sizes = [path.stat().st_size]
+    return Garbage(path, reason, sum(sizes))

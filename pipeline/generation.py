@@ -8,7 +8,6 @@ with the frames along `time`, so that a generated ensemble reads like a simulate
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -18,6 +17,7 @@ from pushforward import layout
 from pushforward.archive import Archive
 from pushforward.blocks import Map, compute, done, fill
 from pushforward.device import chosen, exact
+from pushforward.places import Place
 from pushforward.spec import Generation
 
 
@@ -81,7 +81,7 @@ def template(generation: Generation, members: range | None = None) -> xr.Dataset
 
 
 def generate_block(
-    generation: Generation, root: Path, block: int, device: str | None = None
+    generation: Generation, root: Place, block: int, device: str | None = None
 ) -> int:
     """Draws and stores one block; returns its number."""
     own = chosen(device, block)

@@ -16,8 +16,9 @@ from __future__ import annotations
 
 import hashlib
 import math
-import shutil
+import tempfile
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,9 @@ import zarr
 import zarr.codecs
 from numpy.typing import NDArray
 
-from pushforward.disk import flush, link, make_folder, partial, storing, write_bytes
+from pushforward import files, places
+from pushforward.codec import Codec, shard_file
+from pushforward.places import Place
 from pushforward.solvers import Grid
 
 SMALL, LARGE = 2**16, 2**20  # bytes of a chunk
@@ -110,13 +113,98 @@ def compressors(itemsize: int) -> tuple[zarr.codecs.BloscCodec, zarr.codecs.Crc3
     return blosc, zarr.codecs.Crc32cCodec()
 
 
-def allocate(path: Path, dataset: xr.Dataset, block: int) -> None:
+def allocate(path: Place, dataset: xr.Dataset, block: int) -> None:
     """Makes the group of a template at `path`, whole or not at all; one that is there stays."""
-    make_folder(path, lambda place: _build(place, dataset, block))
+    files.make_folder(path, lambda place: _build(place, dataset, block), last="zarr.json")
 
 
-def check(path: Path, members: range, dataset: xr.Dataset) -> None:
-    """Refuses a dataset that is not exactly these members of every variable, and finite.
+def write(path: Place, members: range, dataset: xr.Dataset) -> dict[str, str]:
+    """Writes whole shards: the members of one block, of every variable; returns their checksums.
+
+    Each shard is stored whole or not at all. Raises ValueError for a dataset that is not exactly
+    these members of every variable, FloatingPointError naming the first member that is not
+    finite, OSError when the disk refuses.
+    """
+    arrays = _checked(path, members, dataset)
+    values = {name: dataset[name].values for name in arrays}
+    with ThreadPoolExecutor(1) as pool:  # without the interpreter's lock, while shards are made
+        found = {name: pool.submit(checksum, one) for name, one in values.items()}
+        for name, array in arrays.items():
+            codec = Codec.of(array)
+            if codec is None:
+                raise ValueError(
+                    f"expected {path / name} to have shards as this archive writes them, got "
+                    "others; remove the folder and run its verb again"
+                )
+            number = members.start // codec.shard[0]
+            place = shard_file(path / name, number, array.ndim)
+            files.write_bytes(place, codec.encode(values[name]))
+    return {name: one.result() for name, one in sorted(found.items())}
+
+
+def take(path: Place, other: Place, members: range, names: Sequence[str]) -> bool:
+    """Links or copies the shards of some members from another group of the same layout.
+
+    False, and nothing is done, where shards are encoded or cut in another way.
+    """
+    pairs = []
+    for name in names:
+        mine, theirs = (places.array(one / name) for one in (path, other))
+        written = [one.metadata.to_dict() for one in (mine, theirs)]
+        if any(written[0].get(what) != written[1].get(what) for what in ENCODING):
+            return False
+        number = members.start // (mine.shards or mine.chunks)[0]
+        pairs.append([shard_file(one / name, number, mine.ndim) for one in (other, path)])
+    for source, target in pairs:
+        files.link(source, target)
+    return True
+
+
+def mend(path: Place, dataset: xr.Dataset, block: int, damaged: Sequence[str]) -> None:
+    """Writes what is damaged of a group's description again, from its template.
+
+    `damaged` are paths of files in the group. Of a coordinate all files are written, since an
+    earlier version may have encoded them in another way.
+    """
+    arrays = {Path(name).parts[0] for name in damaged}
+    with tempfile.TemporaryDirectory() as folder:
+        fresh = Path(folder) / "whole"
+        _build(fresh, dataset, block)
+        for name in sorted(files.listing(fresh)):
+            first = Path(name).parts[0]
+            if name in damaged or (first in arrays and first in dataset.coords):
+                files.write_bytes(path / name, (fresh / name).read_bytes())
+
+
+def fields(path: Place) -> list[str]:
+    """The names of the sharded arrays of a group: its variables, not its coordinates."""
+    arrays = places.group(path).arrays()
+    return sorted(name for name, array in arrays if array.shards is not None)
+
+
+def checksums(path: Place, members: range, names: Sequence[str]) -> dict[str, str]:
+    """The SHA-256 of what is stored of some members, by variable; raises if it is unreadable."""
+    stored = {}
+    for name in names:
+        array = places.array(path / name)
+        stored[name] = checksum(np.asarray(array[members.start : members.stop]))
+    return stored
+
+
+def checksum(values: NDArray[Any]) -> str:
+    """The SHA-256 of an array's type, shape and values.
+
+    >>> checksum(np.zeros(2)) == checksum(np.zeros((2, 1)))
+    False
+    """
+    little = np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("<"))
+    digest = hashlib.sha256(f"{little.dtype.str}{little.shape}\n".encode())
+    digest.update(little.reshape(-1).view(np.uint8).data)
+    return digest.hexdigest()
+
+
+def _checked(path: Place, members: range, dataset: xr.Dataset) -> dict[str, zarr.Array[Any]]:
+    """The arrays that some members go to; refuses a dataset that is not exactly these, and finite.
 
     Raises ValueError, and FloatingPointError naming the first member that is not finite.
     """
@@ -126,7 +214,7 @@ def check(path: Path, members: range, dataset: xr.Dataset) -> None:
             f"expected members {members.start}..{members.stop - 1}, a whole shard with one "
             f"writer, got {_range(given)}; write whole blocks"
         )
-    group = zarr.open_group(path, mode="r")
+    group = places.group(path)
     expected = {name: array for name, array in group.arrays() if array.shards is not None}
     if {*expected} != {*dataset.data_vars}:
         raise ValueError(
@@ -147,89 +235,7 @@ def check(path: Path, members: range, dataset: xr.Dataset) -> None:
                 f"expected finite values, got member {members[int(np.argmin(finite))]} of {name} "
                 "with others; nothing of its block is stored"
             )
-
-
-def write(path: Path, members: range, dataset: xr.Dataset) -> None:
-    """Writes whole shards: the members of one block, of every variable, flushed to the disk."""
-    for name, variable in dataset.data_vars.items():
-        place = path / str(name)
-        with storing(place):
-            array = zarr.open_array(place, mode="r+")
-            shard = place / "c" / str(members.start // (array.shards or array.chunks)[0])
-            try:
-                array[members.start : members.stop] = variable.values
-            except (ValueError, RuntimeError):
-                # Zarr reads a shard before it writes over it: a torn one must go first
-                shutil.rmtree(shard)
-                array[members.start : members.stop] = variable.values
-            for part in (*shard.rglob("*"), shard, shard.parent):
-                flush(part)
-
-
-def take(path: Path, other: Path, members: range, names: Sequence[str]) -> bool:
-    """Links or copies the shards of some members from another group of the same layout.
-
-    False, and nothing is done, where shards are encoded or cut in another way.
-    """
-    shards = []
-    for name in names:
-        mine, theirs = (zarr.open_array(one / name, mode="r") for one in (path, other))
-        written = [one.metadata.to_dict() for one in (mine, theirs)]
-        if any(written[0].get(what) != written[1].get(what) for what in ENCODING):
-            return False
-        size = (mine.shards or mine.chunks)[0]
-        shards.append(Path(name) / "c" / str(members.start // size))
-    for shard in shards:
-        for part in (other / shard).rglob("*"):
-            if part.is_file():
-                link(part, path / part.relative_to(other))
-    return True
-
-
-def mend(path: Path, dataset: xr.Dataset, block: int, damaged: Sequence[str]) -> None:
-    """Writes what is damaged of a group's description again, from its template.
-
-    `damaged` are paths of files in the group. Of a coordinate all files are written, since an
-    earlier version may have encoded them in another way.
-    """
-    fresh = partial(path)
-    try:
-        _build(fresh, dataset, block)
-        arrays = {Path(name).parts[0] for name in damaged}
-        for part in sorted(fresh.rglob("*")):
-            name = part.relative_to(fresh)
-            whole = name.parts[0] in arrays and name.parts[0] in dataset.coords
-            if part.is_file() and (whole or name.as_posix() in damaged):
-                write_bytes(path / name, part.read_bytes())
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
-
-
-def fields(path: Path) -> list[str]:
-    """The names of the sharded arrays of a group: its variables, not its coordinates."""
-    arrays = zarr.open_group(path, mode="r").arrays()
-    return sorted(name for name, array in arrays if array.shards is not None)
-
-
-def checksums(path: Path, members: range, names: Sequence[str]) -> dict[str, str]:
-    """The SHA-256 of what is stored of some members, by variable; raises if it is unreadable."""
-    stored = {}
-    for name in names:
-        array = zarr.open_array(path / name, mode="r")
-        stored[name] = checksum(np.asarray(array[members.start : members.stop]))
-    return stored
-
-
-def checksum(values: NDArray[Any]) -> str:
-    """The SHA-256 of an array's type, shape and values.
-
-    >>> checksum(np.zeros(2)) == checksum(np.zeros((2, 1)))
-    False
-    """
-    little = np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("<"))
-    digest = hashlib.sha256(f"{little.dtype.str}{little.shape}\n".encode())
-    digest.update(little.reshape(-1).view(np.uint8).data)
-    return digest.hexdigest()
+    return expected
 
 
 def _build(path: Path, dataset: xr.Dataset, block: int) -> None:

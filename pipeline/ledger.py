@@ -8,11 +8,11 @@ marker exists. How many blocks there are is said by the spec as it was first sto
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-from pushforward import disk
+from pushforward import files
 from pushforward.lineage import Spec
+from pushforward.places import Place
 from pushforward.shelf import SPEC, Shelf
 
 BLOCKS = "blocks"
@@ -50,7 +50,7 @@ class Ledger(Shelf):
         """Whether one block is done."""
         return self.marker(spec, block).exists()
 
-    def marker(self, spec: Spec | str, block: int) -> Path:
+    def marker(self, spec: Spec | str, block: int) -> Place:
         """Where a block's marker lies, or would lie."""
         return self.folder(spec) / BLOCKS / _name(block)
 
@@ -59,7 +59,7 @@ class Ledger(Shelf):
         markers: list[dict[str, Any]] = []
         for block in self.blocks(spec):
             try:
-                markers.append(disk.read_json(self.marker(spec, block)))
+                markers.append(files.read_json(self.marker(spec, block)))
             except FileNotFoundError:
                 continue
             except UNREADABLE:
@@ -69,10 +69,11 @@ class Ledger(Shelf):
     def size(self, spec: Spec | str) -> tuple[int, int]:
         """How many members a result has on disk, and how many of them make a block there."""
         values = spec.model_dump() if isinstance(spec, Spec) else {}
-        if (self.folder(spec) / SPEC).exists():
-            values = disk.read_json(self.folder(spec) / SPEC)["spec"]
-        elif isinstance(spec, str):
-            self.stored(spec)
+        try:
+            values = files.read_json(self.folder(spec) / SPEC)["spec"]
+        except FileNotFoundError:
+            if isinstance(spec, str):
+                self.stored(spec)
         return (values["members"], values["block"]) if "block" in values else (0, 1)
 
 

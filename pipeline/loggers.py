@@ -13,11 +13,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
-from pathlib import Path
 from typing import Any, Literal
 
 from pushforward import bands
 from pushforward.mistakes import unknown
+from pushforward.places import Place
 from pushforward.spec import Training
 
 Name = Literal["tensorboard", "mlflow", "wandb"]
@@ -52,7 +52,7 @@ def package(name: str) -> Any:
 
 
 @contextmanager
-def telling(name: str | None, training: Training, root: Path, step: int) -> Iterator[Tell]:
+def telling(name: str | None, training: Training, root: Place, step: int) -> Iterator[Tell]:
     """Tells lines of a training's curve to a logger (None: to nobody), from a step on.
 
     Raises as `package` does; what a logger raises while it runs ends the training at its last
@@ -84,7 +84,7 @@ def numbers(line: Mapping[str, Any]) -> dict[str, float]:
     return found
 
 
-def _tensorboard(module: Any, training: Training, root: Path, step: int) -> tuple[Tell, Any]:
+def _tensorboard(module: Any, training: Training, root: Place, step: int) -> tuple[Tell, Any]:
     # beside the results, of which a log is no part; lines that are written again are purged
     writer = module.SummaryWriter(str(root / "logs" / training.name), purge_step=step + 1)
 
@@ -95,7 +95,7 @@ def _tensorboard(module: Any, training: Training, root: Path, step: int) -> tupl
     return tell, writer.close
 
 
-def _mlflow(module: Any, training: Training, root: Path, step: int) -> tuple[Tell, Any]:
+def _mlflow(module: Any, training: Training, root: Place, step: int) -> tuple[Tell, Any]:
     module.set_experiment(PROJECT)
     module.start_run(run_name=training.name)
     module.log_dict(training.model_dump(mode="json"), "training.json")
@@ -106,7 +106,7 @@ def _mlflow(module: Any, training: Training, root: Path, step: int) -> tuple[Tel
     return tell, module.end_run
 
 
-def _wandb(module: Any, training: Training, root: Path, step: int) -> tuple[Tell, Any]:
+def _wandb(module: Any, training: Training, root: Place, step: int) -> tuple[Tell, Any]:
     config = training.model_dump(mode="json")
     about: dict[str, Any] = {"project": PROJECT, "name": training.name, "id": training.name}
     run = module.init(**about, resume="allow", config=config)

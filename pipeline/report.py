@@ -11,7 +11,6 @@ and the study itself with the command that repeats it.
 from __future__ import annotations
 
 from html import escape
-from pathlib import Path
 
 import torch
 import xarray as xr
@@ -30,6 +29,7 @@ from pushforward.evaluation import (
     restore,
     stacked,
 )
+from pushforward.places import Place
 from pushforward.progress import say
 from pushforward.score_table import score_table
 from pushforward.spec import Evaluation
@@ -51,7 +51,7 @@ def report(
     title: str = "",
     description: str = "",
     again: bool = True,
-) -> Path:
+) -> Place:
     """Writes the page `report.html` beside the scores, and says where it lies.
 
     A page that is there is written anew unless `again` is False.

@@ -2,21 +2,22 @@
 
 A result lies in the folder of its spec's name. Files in it are JSON, lines of JSON, text, tensors
 (safetensors: no pickled code runs when they are read); all but appended lines are whole or absent
-(see `disk`).
+(see `files`).
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from pathlib import Path
+from pathlib import PurePath
 from typing import Any
 
 import safetensors.torch
 from torch import Tensor
 
-from pushforward import disk
+from pushforward import files
 from pushforward.lineage import Spec
+from pushforward.places import Place, place
 from pushforward.spec import KINDS, restore
 
 DATA, SPEC, MANIFEST = "data.zarr", "spec.json", "manifest.json"
@@ -24,23 +25,18 @@ CHECKPOINT = "checkpoint.safetensors"  # of a training that runs: no part of its
 
 
 class Shelf:
-    """The folders below a local root, and their files; `Archive` adds blocks and seals to it.
+    """The folders below a root, and their files; `Archive` adds blocks and seals to it."""
 
-    Raises ValueError for a URL.
-    """
-
-    def __init__(self, root: str | Path) -> None:
-        if "://" in str(root):
-            raise ValueError(f"expected a local folder, got {root}; mount it and give its path")
-        self.root = Path(root)
+    def __init__(self, root: str | Place) -> None:
+        self.root = place(root)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self.root)!r})"
 
-    def folder(self, spec: Spec | str) -> Path:
+    def folder(self, spec: Spec | str) -> Place:
         """Where a result lies."""
         name = spec if isinstance(spec, str) else spec.name
-        if name.partition("-")[0] not in KINDS or Path(name).name != name:
+        if name.partition("-")[0] not in KINDS or PurePath(name).name != name:
             raise LookupError(
                 f"expected a name like simulation-1a2b3c4d5e, got {name}; correct it"
             )
@@ -52,12 +48,15 @@ class Shelf:
         Raises LookupError when a name is given that is not there.
         """
         path = self.folder(spec) / SPEC
-        if path.exists():
-            values = disk.read_json(path)
-            return restore(values["kind"], values["spec"])
-        if isinstance(spec, str):
-            raise LookupError(f"{spec} is not in {self.root}; `search` lists what is")
-        return spec
+        try:
+            values = files.read_json(path)
+        except FileNotFoundError:
+            if isinstance(spec, str):
+                raise LookupError(
+                    f"{spec} is not in {self.root}; `search` lists what is"
+                ) from None
+            return spec
+        return restore(values["kind"], values["spec"])
 
     def write_tensors(
         self,
@@ -70,7 +69,7 @@ class Shelf:
         plain = {key: value.detach().cpu().contiguous().clone() for key, value in tensors.items()}
         text = json.dumps(metadata or {}, sort_keys=True)
         data = safetensors.torch.save(plain, {"json": text})
-        disk.write_bytes(self.folder(spec) / filename, data)
+        files.write_bytes(self.folder(spec) / filename, data)
 
     def read_tensors(
         self, spec: Spec | str, filename: str
@@ -81,46 +80,46 @@ class Shelf:
         """
         path = self.file(spec, filename)
         seal = path.with_name(MANIFEST)
-        if seal.exists() and disk.read_json(seal)["files"].get(filename) != disk.digest(path):
+        if seal.exists() and files.read_json(seal)["files"].get(filename) != files.digest(path):
             raise OSError(
                 f"expected {path} as it was sealed, read back something else; remove the folder "
                 f"{path.parent} and run its verb again"
             )
-        data = path.read_bytes()
+        data = files.read_bytes(path)
         head = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
         return safetensors.torch.load(data), json.loads(head["__metadata__"]["json"])
 
     def write_json(self, spec: Spec, filename: str, values: Any) -> None:
         """Stores JSON values."""
-        disk.write_json(self.folder(spec) / filename, values)
+        files.write_json(self.folder(spec) / filename, values)
 
     def read_json(self, spec: Spec | str, filename: str) -> Any:
         """The JSON values of a file."""
-        return disk.read_json(self.file(spec, filename))
+        return files.read_json(self.file(spec, filename))
 
-    def write_text(self, spec: Spec, filename: str, text: str) -> Path:
+    def write_text(self, spec: Spec, filename: str, text: str) -> Place:
         """Stores a text, and says where."""
-        disk.write_bytes(self.folder(spec) / filename, text.encode())
+        files.write_bytes(self.folder(spec) / filename, text.encode())
         return self.folder(spec) / filename
 
     def append_line(self, spec: Spec, filename: str, values: Mapping[str, Any]) -> None:
         """Adds one line of JSON to a file (``metrics.jsonl``)."""
-        disk.append_line(self.folder(spec) / filename, json.dumps(values))
+        files.append_line(self.folder(spec) / filename, json.dumps(values))
 
     def write_lines(self, spec: Spec, filename: str, lines: Iterable[Mapping[str, Any]]) -> None:
         """Stores lines of JSON, in place of those that are there."""
         text = "".join(json.dumps(line) + "\n" for line in lines)
-        disk.write_bytes(self.folder(spec) / filename, text.encode())
+        files.write_bytes(self.folder(spec) / filename, text.encode())
 
     def remove(self, spec: Spec, filename: str) -> None:
         """Removes a file, if it is there (a checkpoint, when its training is done)."""
-        disk.remove(self.folder(spec) / filename)
+        files.remove(self.folder(spec) / filename)
 
     def read_lines(self, spec: Spec | str, filename: str) -> list[dict[str, Any]]:
         """The whole lines of JSON in a file, if any; a line torn by a kill is not one."""
-        return [json.loads(line) for line in disk.read_lines(self.folder(spec) / filename)]
+        return [json.loads(line) for line in files.read_lines(self.folder(spec) / filename)]
 
-    def file(self, spec: Spec | str, filename: str) -> Path:
+    def file(self, spec: Spec | str, filename: str) -> Place:
         """The path of a file that is there.
 
         Raises LookupError, with what there is, for one that is not.

@@ -10,7 +10,6 @@ the grid or on the critical one (see `critical`). What the solver did goes to th
 from __future__ import annotations
 
 import warnings
-from pathlib import Path
 from typing import Any
 
 import xarray as xr
@@ -19,6 +18,7 @@ from pushforward import certificate, critical, layout
 from pushforward.archive import Archive
 from pushforward.blocks import Map, compute, done, fill
 from pushforward.effort import Effort
+from pushforward.places import Place
 from pushforward.progress import say
 from pushforward.solvers.tail import ResolutionWarning
 from pushforward.spec import Simulation
@@ -73,7 +73,7 @@ def template(simulation: Simulation, members: range | None = None) -> xr.Dataset
     )
 
 
-def simulate_block(simulation: Simulation, root: Path, block: int) -> int:
+def simulate_block(simulation: Simulation, root: Place, block: int) -> int:
     """Solves and stores one block; returns its number."""
     return compute(simulation, root, block, _solve)
 

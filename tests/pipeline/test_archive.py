@@ -166,8 +166,6 @@ def test_absent_and_incomplete_results_say_what_to_run(archive: Archive):
     for name in ("simulation-0123456789", "weather", "../simulation-0"):
         with pytest.raises(LookupError, match=r"not in|name like"):
             archive.open(name)
-    with pytest.raises(ValueError, match="expected a local folder"):
-        Archive("s3://bucket/runs")
 
 
 def test_the_layout_on_disk_wins(archive: Archive):

@@ -25,6 +25,8 @@ from pushforward.solvers import GaussianField, Grid, NavierStokes
 from pushforward.spec import Generation, Simulation, Training
 from pushforward.training import train
 
+OLD = (zarr.codecs.ZstdCodec(level=1), zarr.codecs.Crc32cCodec())  # as archives were until 2026
+
 
 def simulation(members: int = 10, **changes: Any) -> Simulation:
     values: dict[str, Any] = {
@@ -142,7 +144,7 @@ def test_a_block_that_is_encoded_in_another_way_is_not_taken(
 ):
     archive = Archive(tmp_path)
     with monkeypatch.context() as patch:
-        patch.setattr(layout, "compressors", lambda _: (zarr.codecs.GzipCodec(level=1),))
+        patch.setattr(layout, "compressors", lambda _: OLD)
         simulate(simulation(8), archive)
     seen = solved(monkeypatch)
     simulate(simulation(12), archive)
@@ -167,7 +169,7 @@ def test_a_description_in_an_earlier_encoding_is_mended_whole(
 ):
     archive, fresh, spec = Archive(tmp_path / "old"), Archive(tmp_path / "new"), simulation(8)
     with monkeypatch.context() as patch:
-        patch.setattr(layout, "compressors", lambda _: (zarr.codecs.GzipCodec(level=1),))
+        patch.setattr(layout, "compressors", lambda _: OLD)
         simulate(spec, archive)
     simulate(spec, fresh)
     flip(archive.folder(spec) / "data.zarr" / damaged, 9)
