@@ -36,13 +36,13 @@ def main() -> int:
     given = parser.parse_args()
     inside = os.environ.get(INSIDE) == "1"
     here = [name for name in given.only if inside or not FAULTS[name].mounts]
+    made = about(ROOT)  # now: who works on the tree meanwhile does not change what is running
     there = [name for name in given.only if name not in here]
-    with tempfile.TemporaryDirectory(prefix="faults-") as folder:
-        with Bench(Path(folder)) as bench:
-            for name in here:
-                row = measure(name, bench, given.times, given.seed) | {"about": about(ROOT)}
-                store(given.results, name, row)
-                tell(name, row)
+    with tempfile.TemporaryDirectory(prefix="faults-") as folder, Bench(Path(folder)) as bench:
+        for name in here:
+            row = measure(name, bench, given.times, given.seed) | {"about": made}
+            store(given.results, name, row)
+            tell(name, row)
     if there:
         elsewhere(there, given)
     if inside:

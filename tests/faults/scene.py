@@ -15,6 +15,7 @@ from pushforward.archive import Archive
 from pushforward.spec import Evaluation
 from tests.faults import subject
 from tests.faults.commands import Command, End
+from tests.faults.dask_cluster import Cluster
 from tests.faults.lab import Server
 from tests.faults.moments import At, Count, nothing
 from tests.faults.verdict import Injection, settle
@@ -34,13 +35,18 @@ class Bench:
         return self
 
     def __exit__(self, *error: object) -> None:
-        if "server" in vars(self):
-            self.server.kill()
+        for part in {"server", "dask"} & vars(self).keys():
+            getattr(self, part).kill()
 
     @cached_property
     def server(self) -> Server:
         """A Prefect server, not yet started."""
         return Server(self.folder / "prefect")
+
+    @cached_property
+    def dask(self) -> Cluster:
+        """A Dask cluster, not yet started."""
+        return Cluster(self.folder / "dask")
 
     @cached_property
     def small(self) -> Subject:
@@ -78,7 +84,7 @@ class Subject:
 
     def words(self, verb: str, root: Path | str, *more: str) -> list[str]:
         """The command of a verb, without Prefect and in one process unless more is said."""
-        how = [] if "--workers" in more else ["--workers", "1"]
+        how = [] if {"--workers", "--cluster"} & {*more} else ["--workers", "1"]
         return [verb, str(self.page), "--root", str(root), "--no-prefect", *how, *more]
 
     def spec(self, verb: str) -> Any:

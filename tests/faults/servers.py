@@ -21,6 +21,8 @@ from tests.faults.moments import At, Signal, nothing
 from tests.faults.scene import Bench, Scene
 from tests.faults.verdict import MISSED, Injection
 
+IMPATIENT = {"PREFECT_CLIENT_MAX_RETRIES": "1"}
+
 
 @dataclass(frozen=True)
 class Beside:
@@ -34,24 +36,32 @@ class Beside:
         self.then()
 
 
-def _flow(scene: Scene, server: Server, then: Callable[[], object] = nothing) -> Command:
+def _flow(
+    scene: Scene, server: Server, then: Callable[[], object] = nothing, **settings: str
+) -> Command:
     """The verb's command as a Prefect flow."""
     mine = {k: v for k, v in server.lab.environment.items() if k.startswith("PREFECT_")}
     words = [one for one in scene.words() if one != "--no-prefect"]
-    return scene.command(words, Beside(mine, then))
+    return scene.command(words, Beside(mine | settings, then))
 
 
 def server(bench: Bench, draw: Random, verb: str) -> Injection:
-    """SIGKILL of the server, after so many blocks are done; the remedy is to start it again."""
-    prefect = bench.server
+    """SIGKILL of the server, after so many blocks are done.
+
+    In half of the cases it is started again while the flow waits for it; in the others the flow is
+    told to be less patient than Prefect is by itself (two minutes), so that it gives up.
+    """
+    prefect, back = bench.server, draw.random() < 0.5
     prefect.start()
     with bench.wide.scene(verb) as scene:
-        command = _flow(scene, prefect)
+        command = _flow(scene, prefect, **({} if back else IMPATIENT))
         blocks = len(bench.wide.clean.blocks(scene.spec))
         await_blocks(scene, draw.randrange(blocks - 1), lambda: command.running)
         time.sleep(draw.uniform(0, 0.05))
         hit = command.running and not scene.archive.sealed(scene.spec)
         prefect.kill()
+        if back:
+            prefect.start()
         end = command.end()
         if not hit:
             return Injection(verb, MISSED)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from tests.faults import clocks, company, disks, kills, servers
+from tests.faults import clocks, clusters, company, disks, kills, servers, stores
 from tests.faults.scene import Bench
 from tests.faults.subject import BLOCKWISE, VERBS
 from tests.faults.verdict import FAILED, GOOD, MISSED, Injection
@@ -37,6 +37,13 @@ AGAIN = "the same command"
 FAULTS: dict[str, Fault] = {
     "process": Fault("kill -9 of the process that computes", AGAIN, kills.process),
     "worker": Fault("kill -9 of a worker of the pool", AGAIN, kills.worker, BLOCKWISE),
+    "dask-worker": Fault("kill -9 of a Dask worker", AGAIN, clusters.worker, BLOCKWISE),
+    "dask-scheduler": Fault(
+        "kill -9 of the Dask scheduler",
+        f"start it again, {AGAIN}",
+        clusters.scheduler,
+        BLOCKWISE,
+    ),
     "server": Fault(
         "kill -9 of the Prefect server",
         f"start it again, {AGAIN}",
@@ -50,6 +57,7 @@ FAULTS: dict[str, Fault] = {
     "permission": Fault("permission lost", f"give it again, {AGAIN}", disks.forbidden),
     "truncated": Fault("a truncated file", "`verify --repair`", disks.truncated),
     "flipped": Fault("a flipped bit", "`verify --repair`", disks.flipped),
+    "store": Fault("an object store that fails or is slow", AGAIN, stores.store),
     "clock": Fault("the clock jumps, back or forwards", AGAIN, clocks.alone),
     "skew": Fault("a second run, its clock ahead, sweeps", AGAIN, clocks.beside),
     "pair": Fault("two runs of the same study at once", AGAIN, company.pair),

@@ -64,6 +64,8 @@ def complaint(end: End) -> str:
         return f"a traceback: {end.traceback}"
     if end.code > 0 and len(end.sentences) != 1:
         return f"expected one sentence, got {len(end.sentences)}: {end.said[-300:]!r}"
+    if any("; " not in sentence for sentence in end.sentences):
+        return f"expected a remedy in the sentence, got none: {end.sentences}"
     return ""
 
 
