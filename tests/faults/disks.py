@@ -104,7 +104,7 @@ def _folders(scene: Scene) -> list[Path]:
 def truncated(bench: Bench, draw: Random, verb: str) -> Injection:
     """The end of a file of a sealed result is gone."""
     with bench.small.scene(verb, complete=True) as scene:
-        path = draw.choice(data(scene.result))
+        path = _struck(scene, draw)
         whole = path.read_bytes()
         path.write_bytes(whole[: draw.randrange(len(whole))])
         return _mended(scene, path)
@@ -113,11 +113,17 @@ def truncated(bench: Bench, draw: Random, verb: str) -> Injection:
 def flipped(bench: Bench, draw: Random, verb: str) -> Injection:
     """One bit of a file of a sealed result is another."""
     with bench.small.scene(verb, complete=True) as scene:
-        path = draw.choice(data(scene.result))
+        path = _struck(scene, draw)
         values = bytearray(path.read_bytes())
         values[draw.randrange(len(values))] ^= 1 << draw.randrange(8)
         path.write_bytes(values)
         return _mended(scene, path)
+
+
+def _struck(scene: Scene, draw: Random) -> Path:
+    """A file of the result's data, each byte as likely as any other."""
+    files = data(scene.result)
+    return draw.choices(files, [path.stat().st_size for path in files])[0]
 
 
 def _mended(scene: Scene, path: Path) -> Injection:
