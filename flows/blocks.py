@@ -2,9 +2,9 @@
 
 The verbs hand the blocks that are missing to a function with the signature of the built-in `map`.
 This one runs each block as a task, so that Prefect shows which blocks ran, how long, and which
-failed, and keeps a progress artifact of the whole. The work itself goes to processes made with
-spawn (a fork would copy the storage library's and torch's threads in an unknown state); a task is
-then only a thread that waits for its process. One worker, or one block, needs no processes.
+failed, and keeps a progress artifact of the whole. The work itself goes where the cluster's page
+says (see `engines`); a task is then only a thread that waits for it, and who computes knows
+nothing of Prefect. One process, or one block for processes, is this one.
 
 Tasks are few and fat, return what the block function returns (a number or a name, never fields),
 and are not cached: which blocks are complete is known from the archive alone.
@@ -13,10 +13,7 @@ and are not cached: which blocks are complete is known from the archive alone.
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -25,7 +22,9 @@ from prefect import task
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.cache_policies import NO_CACHE
 
-from pushforward.blocks import LOST_WORKER, processes
+from pushforward.blocks import in_order
+from pushforward.flows.clusters import ONE, Dask, Local, Slurm
+from pushforward.flows.engines import Engine, engine
 
 AHEAD = 2  # tasks submitted per worker: one runs, one waits, the rest is not yet in Prefect
 SECONDS = 2.0  # between two updates of the artifact: each is a request to the server
@@ -42,16 +41,14 @@ def run_block(label: str, call: Callable[[], Any]) -> Any:
 
 
 class Blocks:
-    """Maps a function over blocks like the built-in `map`, as Prefect tasks on some processes.
+    """Maps a function over blocks like the built-in `map`, as Prefect tasks on a cluster.
 
     `name` is the spec's name, from which tasks and the artifact take theirs. Results come in the
     order of the calls. A worker that is killed raises ChildProcessError.
     """
 
-    def __init__(self, name: str, workers: int = 1) -> None:
-        if workers < 1:
-            raise ValueError(f"expected at least 1 worker, got {workers}; ask for 1 or more")
-        self.name, self.workers = name, workers
+    def __init__(self, name: str, cluster: Local | Dask | Slurm = ONE) -> None:
+        self.name, self.cluster = name, cluster
 
     def __call__(
         self, function: Callable[..., Any], /, *iterables: Iterable[Any]
@@ -64,36 +61,27 @@ class Blocks:
         if not calls:
             return
         progress = _Artifact(self.name, len(calls))
-        workers = min(self.workers, len(calls))
-        for result in self._here(calls) if workers == 1 else self._beside(calls, workers):
-            progress.advance()
-            yield result
+        with engine(self.cluster, len(calls)) as found:
+            for result in _tasks(found, calls):
+                progress.advance()
+                yield result
 
     def _label(self, index: int, row: tuple[Any, ...]) -> str:
         """Called after the block's number, which the verbs pass last."""
         block = row[-1] if row and isinstance(row[-1], int) else index
         return f"{self.name} block {block}"
 
-    def _here(self, calls: list[tuple[str, partial[Any]]]) -> Iterator[Any]:
-        for label, call in calls:
-            yield run_block(label, call)
 
-    def _beside(self, calls: list[tuple[str, partial[Any]]], workers: int) -> Iterator[Any]:
-        with processes(workers) as pool:
-            waiting: deque[Any] = deque()
-            for label, call in calls:
-                waiting.append(run_block.submit(label, partial(_wait, pool, call)))
-                if len(waiting) >= AHEAD * workers:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
+def _tasks(found: Engine, calls: list[tuple[str, partial[Any]]]) -> Iterator[Any]:
+    if found.executor is None:
+        yield from (run_block(label, call) for label, call in calls)
+        return
 
+    def submit(labelled: tuple[str, partial[Any]]) -> Any:
+        label, call = labelled
+        return run_block.submit(label, partial(found.wait, call))
 
-def _wait(pool: ProcessPoolExecutor, call: partial[Any]) -> Any:
-    try:
-        return pool.submit(call.func, *call.args).result()
-    except BrokenProcessPool:
-        raise ChildProcessError(LOST_WORKER) from None
+    yield from in_order(submit, calls, AHEAD * found.width)
 
 
 class _Artifact:

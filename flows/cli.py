@@ -12,33 +12,21 @@ torch and Prefect are imported by the commands that need them, so that --help an
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Any, Literal
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import App, CycloptsError
 
 import pushforward
 from pushforward.flows import browse, runs, schedules, upkeep
+from pushforward.flows.options import HERE, PLAIN, Device, Options, Source, Where, load
+from pushforward.flows.options import cluster as chosen
 from pushforward.flows.refusals import ServerGone, leave, refusal
-from pushforward.flows.usage import UsageError, loaded
-
-if TYPE_CHECKING:
-    from pushforward import Study
+from pushforward.flows.usage import UsageError
 
 MISTAKES = (ValueError, LookupError, OSError, FloatingPointError)
 REQUEUE = 75  # EX_TEMPFAIL of sysexits.h, which not every system's os knows
-
-Source = Annotated[
-    str, Parameter(help="A YAML file, or the name of one in the catalogue, such as smoke.")
-]
-FLAG = Parameter(negative="", show_default=False)
-Device = Annotated[
-    str | None,
-    Parameter(help="What the network computes on: auto, cpu, cuda or cuda:N; by default auto."),
-]
 
 app = App(
     name="pushforward",
@@ -46,28 +34,6 @@ app = App(
     version=lambda: pushforward.__version__,
     suppress_keyboard_interrupt=False,  # main says what follows from it
 )
-
-
-@Parameter(name="*")
-@dataclass(frozen=True, kw_only=True)
-class Options:
-    """What all commands that run a study understand."""
-
-    root: str = "runs"
-    "Folder of the archive, or a URL such as s3://bucket/runs."
-    set: Annotated[tuple[str, ...], Parameter(name="--set", negative="", show_default=False)] = ()
-    "Change one value of the study, as in training.steps=100; may be repeated."
-    workers: int | None = None
-    "Processes for blocks of members; by default one per core."
-    smoke: Annotated[bool, FLAG] = False
-    "Shrink the study to seconds: does it hold together?"
-    no_prefect: Annotated[bool, FLAG] = False
-    "Call the verbs directly, without Prefect's record of the run."
-    debug: Annotated[bool, FLAG] = False
-    "Show tracebacks, and all that Prefect logs."
-
-
-PLAIN = Options()
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -107,15 +73,22 @@ def _complain(mistake: Exception, code: int) -> int:
 
 
 @app.command(sort_key=0)
-def run(study: Source, /, *, device: Device = None, options: Options = PLAIN) -> None:
+def run(
+    study: Source,
+    /,
+    *,
+    device: Device = None,
+    where: Where = HERE,
+    options: Options = PLAIN,
+) -> None:
     """Take a study from YAML to a scored ensemble and a report."""
-    _stages(study, options, tuple(runs.SPECS), {"device": device})
+    _stages(study, options, where, tuple(runs.SPECS), {"device": device})
 
 
 @app.command(sort_key=1)
-def simulate(study: Source, /, *, options: Options = PLAIN) -> None:
+def simulate(study: Source, /, *, where: Where = HERE, options: Options = PLAIN) -> None:
     """Solve a study's equation for every member that is missing."""
-    _stages(study, options, ("simulate",))
+    _stages(study, options, where, ("simulate",))
 
 
 @app.command(sort_key=2)
@@ -126,13 +99,14 @@ def train(
     max_seconds: float | None = None,
     log: Literal["tensorboard", "mlflow", "wandb"] | None = None,
     device: Device = None,
+    where: Where = HERE,
     options: Options = PLAIN,
 ) -> None:
     """Train a study's surrogate, from its last checkpoint if there is one.
 
     At SIGTERM, at SIGUSR1 and when its time is up it stores a checkpoint and exits with 75: the
     same command goes on from there. Under torchrun or srun all ranks train together, without
-    Prefect.
+    Prefect. With a page of Slurm's it is a job, which is waited for.
 
     Parameters
     ----------
@@ -144,19 +118,26 @@ def train(
     if max_seconds is not None and not max_seconds > 0:
         raise UsageError(f"--max-seconds: expected more than 0, got {max_seconds:g}; raise it")
     how = {"max_seconds": max_seconds, "log": log, "device": device}
-    _stages(study, options, ("train",), how)
+    _stages(study, options, where, ("train",), how)
 
 
 @app.command(sort_key=3)
-def generate(study: Source, /, *, device: Device = None, options: Options = PLAIN) -> None:
+def generate(
+    study: Source,
+    /,
+    *,
+    device: Device = None,
+    where: Where = HERE,
+    options: Options = PLAIN,
+) -> None:
     """Sample every member of a study's ensemble that is missing."""
-    _stages(study, options, ("generate",), {"device": device})
+    _stages(study, options, where, ("generate",), {"device": device})
 
 
 @app.command(sort_key=4)
-def evaluate(study: Source, /, *, options: Options = PLAIN) -> None:
-    """Score a study's ensemble and write the report."""
-    _stages(study, options, ("evaluate",))
+def evaluate(study: Source, /, *, where: Where = HERE, options: Options = PLAIN) -> None:
+    """Score a study's ensemble and write the report, here whatever the cluster."""
+    _stages(study, options, where, ("evaluate",))
 
 
 @app.command(sort_key=5)
@@ -177,6 +158,7 @@ def check(
     *,
     members: int = 4,
     limit: float = 1e-3,
+    workers: int | None = None,
     options: Options = PLAIN,
 ) -> int:
     """Solve a few members better, and say whether a study's data are converged.
@@ -191,6 +173,8 @@ def check(
         How many members are solved again: the first ones.
     limit
         The largest relative L2 error that is called converged.
+    workers
+        Processes for blocks of members; by default one per core.
     """
     if members < 1 or not limit > 0:
         raise UsageError(
@@ -202,59 +186,40 @@ def check(
     from pushforward.certificate_table import rows
     from pushforward.flows.table import console, draw
 
-    workers = options.workers or cores()
-    archive = Archive(options.root)
-    found = certify(loaded.simulation, archive, members=members, limit=limit, workers=workers)
+    archive, here = Archive(options.root), chosen(workers, None).here
+    found = certify(loaded.simulation, archive, members=members, limit=limit, workers=here)
     out = console()
     draw(rows(found), out)
     out.print(found.verdict, soft_wrap=True)
     return 0 if found.converged else 1
 
 
-def load(source: str, options: Options) -> Study:
-    """The study with its overrides; whatever is wrong in it is a mistake of usage."""
-    if options.workers is not None and options.workers < 1:
-        raise UsageError(f"--workers: expected 1 or more, got {options.workers}; ask for 1")
-    try:
-        return loaded(source, options.set, smoke=options.smoke)
-    except UsageError as mistake:
-        if options.debug and mistake.__cause__ is not None:
-            raise mistake.__cause__ from None
-        raise
-
-
 def _stages(
-    source: str, options: Options, stages: Sequence[str], how: Mapping[str, Any] | None = None
+    source: str,
+    options: Options,
+    where: Where,
+    stages: Sequence[str],
+    how: Mapping[str, Any] | None = None,
 ) -> None:
     """Runs some of the verbs of a study, as flows or plainly, and says what came out.
 
     `how` are options of a training by itself, and the device of what computes with the network.
     """
+    cluster = chosen(where.workers, where.cluster)
     study, root, how = load(source, options), str(options.root), how or {}
     runs.check_device(how.get("device"))
-    workers, here = options.workers or cores(), runs.place()
+    here = runs.place()
     if here.count > 1 and stages != ("train",):
         raise UsageError(
             f"expected train under torchrun or srun, got {here.count} ranks for "
             f"{', '.join(stages)}; start these once, with --workers"
         )
     if options.no_prefect or here.count > 1:  # one server a rank would be many
-        runs.plainly(study, root, workers, stages, how)
+        runs.plainly(study, root, cluster, stages, how)
     else:
-        runs.as_flows(study, root, workers, stages, how, debug=options.debug)
+        runs.as_flows(study, root, cluster, stages, how, debug=options.debug)
     if here.rank == 0:
         runs.tell(study, root, stages[-1])
-
-
-def cores() -> int:
-    """How many cores this process may use.
-
-    >>> cores() >= 1
-    True
-    """
-    if hasattr(os, "sched_getaffinity"):  # what a batch system or container grants
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 app.command(browse.entries, name="list", sort_key=7)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prefect.automations import Automation
@@ -27,6 +28,7 @@ from prefect.exceptions import ObjectAlreadyExists
 from prefect.settings import get_current_settings
 from prefect.types.entrypoint import EntrypointType
 
+from pushforward.flows.clusters import ONE, Dask, Local, Slurm
 from pushforward.flows.study import grow, run
 from pushforward.places import absolute
 
@@ -72,7 +74,7 @@ def deploy(
     *,
     name: str,
     schedule: Schedule | None = None,
-    workers: int = 1,
+    cluster: Local | Dask | Slurm = ONE,
     by: int | None = None,
     paused: bool = False,
     environment: Mapping[str, str] | None = None,
@@ -92,10 +94,13 @@ def deploy(
     flow, parameters = (run, {"study": study.sections()}) if by is None else (
         grow, {"simulation": study.simulation.model_dump(mode="json"), "by": by}
     )  # fmt: skip
+    if isinstance(cluster, Slurm):  # a run has a working directory of its own
+        cluster = cluster.model_copy(update={"folder": str(Path(cluster.folder).absolute())})
     make_pool(pool)
     deployment = flow.to_deployment(
         name=name,
-        parameters=parameters | {"root": absolute(root), "workers": workers},
+        parameters=parameters
+        | {"root": absolute(root), "cluster": cluster.model_dump(mode="json")},
         description=study.description or study.title,
         tags=["pushforward", study.simulation.equation.kind],
         concurrency_limit=ConcurrencyLimitConfig(

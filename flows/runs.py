@@ -12,6 +12,7 @@ from pushforward.flows.usage import UsageError
 
 if TYPE_CHECKING:
     from pushforward import Study
+    from pushforward.flows.clusters import Dask, Local, Slurm
     from pushforward.ranks import Place
 
 SPECS = {  # which part of a study each verb takes
@@ -49,7 +50,7 @@ def check_device(name: str | None) -> None:
 def as_flows(
     study: Study,
     root: str,
-    workers: int,
+    cluster: Local | Dask | Slurm,
     stages: Sequence[str],
     options: Mapping[str, Any],
     *,
@@ -62,31 +63,52 @@ def as_flows(
     with prefect_in_terminal(debug):
         from pushforward.flows.study import run_stages
 
-        run_stages(study, root, workers, stages, **options)
+        run_stages(study, root, cluster, stages, **options)
 
 
 def plainly(
-    study: Study, root: str, workers: int, stages: Sequence[str], options: Mapping[str, Any]
+    study: Study,
+    root: str,
+    cluster: Local | Dask | Slurm,
+    stages: Sequence[str],
+    options: Mapping[str, Any],
 ) -> None:
     """The same without Prefect."""
     import pushforward as verbs
-    from pushforward.device import sharing
+    from pushforward.flows.engines import mapped, reached, shared
 
-    archive = verbs.Archive(root)
+    archive, device = reached(root, cluster), options.get("device")
     for stage in stages:
-        spec = getattr(study, SPECS[stage])
-        device = options.get("device")
-        how: dict[str, Any] = {"workers": workers}
-        if stage == "train":
-            how = {**options}
+        if stage == "simulate":
+            verbs.simulate(study.simulation, archive, map=mapped(cluster))
+        elif stage == "train":
+            _train(study, root, cluster, options)
         elif stage == "generate":
-            how = {"workers": sharing(workers, device), "device": device}
-        getattr(verbs, stage)(spec, archive, **how)
+            run = mapped(shared(cluster, device))
+            verbs.generate(study.generation, archive, map=run, device=device)
+        else:
+            verbs.evaluate(study.evaluation, archive, workers=cluster.here)
     if stages[-1] == "evaluate":
         from pushforward.report import report as write
 
         said = {"title": study.title, "description": study.description}
         write(study.evaluation, archive, **said, again=False)
+
+
+def _train(
+    study: Study, root: str, cluster: Local | Dask | Slurm, options: Mapping[str, Any]
+) -> None:
+    """Here, or by a job."""
+    from pushforward.flows.clusters import Slurm
+
+    if isinstance(cluster, Slurm):
+        from pushforward.flows.training_job import train_by_slurm
+
+        train_by_slurm(study, root, cluster, **options)
+        return
+    import pushforward as verbs
+
+    verbs.train(study.training, verbs.Archive(root), **options)
 
 
 def tell(study: Study, root: str, stage: str) -> None:

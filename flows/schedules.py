@@ -8,6 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from pushforward.flows.browse import RUNS, Root
+from pushforward.flows.options import cluster as chosen
 from pushforward.flows.usage import loaded
 
 FLAG = Parameter(negative="", show_default=False)
@@ -23,7 +24,8 @@ def deploy(
     grow: int | None = None,
     name: str | None = None,
     root: Root = RUNS,
-    workers: int = 1,
+    workers: int | None = None,
+    cluster: str | None = None,
     set: Annotated[tuple[str, ...], Parameter(name="--set", negative="", show_default=False)] = (),
     smoke: Annotated[bool, FLAG] = False,
     paused: Annotated[bool, FLAG] = False,
@@ -47,7 +49,10 @@ def deploy(
     root
         Folder of the archive, on the workers' machines.
     workers
-        Processes for blocks of members.
+        Processes for blocks of members; by default one.
+    cluster
+        A page that says where blocks and training run instead: a YAML file, or local, dask or
+        slurm. The deployment keeps what it says now.
     set
         Change one value of the study, as in training.steps=100; may be repeated.
     smoke
@@ -56,6 +61,7 @@ def deploy(
         Register it, with its schedule switched off.
     """
     given = loaded(study, set, smoke=smoke)
+    where = chosen(workers if cluster else workers or 1, cluster)
     from pushforward.flows.deployments import Schedule
     from pushforward.flows.deployments import deploy as register
 
@@ -65,7 +71,7 @@ def deploy(
         work_pool,
         name=name or Path(study).stem,
         schedule=Schedule(cron, interval),
-        workers=workers,
+        cluster=where,
         by=grow,
         paused=paused,
     )

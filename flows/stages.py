@@ -1,10 +1,10 @@
 """One thin flow per verb: simulate, train, generate, evaluate.
 
-Each takes a spec, the archive's root and maybe the number of worker processes, calls the verb, and
-returns the name under which the result lies in the archive; fields never pass through Prefect. The
-spec is a pydantic model, so the same flow can be filled in as a form, deployed and scheduled. What
-a flow leaves in Prefect besides its runs are artifacts: the progress of blocks, the score table,
-and a page that says where the report is.
+Each takes a spec, the archive's root and maybe the cluster that computes, calls the verb, and
+returns the name under which the result lies in the archive; fields never pass through Prefect.
+Specs and clusters are pydantic models, so a flow can be filled in as a form, deployed and
+scheduled. What it leaves in Prefect besides its runs are artifacts: the progress of blocks, the
+score table, and a page that says where the report is.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ from pushforward import simulation as solving
 from pushforward import training as learning
 from pushforward.archive import Archive
 from pushforward.flows.blocks import Blocks
+from pushforward.flows.clusters import ONE, Cluster
+from pushforward.flows.engines import reached, shared
 from pushforward.flows.table import rows
 from pushforward.flows.terminal import share_console
 from pushforward.places import Place
@@ -33,13 +35,14 @@ share_console()
 
 
 @flow(flow_run_name="{simulation.name}", persist_result=False)
-def simulate(simulation: Simulation, root: str = "runs", workers: int = 1) -> str:
+def simulate(simulation: Simulation, root: str = "runs", cluster: Cluster = ONE) -> str:
     """Solves the equation for every member that is missing; the verb, with a task run per block.
 
     >>> simulate.name, list(simulate.parameters.properties)
-    ('simulate', ['simulation', 'root', 'workers'])
+    ('simulate', ['simulation', 'root', 'cluster'])
     """
-    return solving.simulate(simulation, Archive(root), map=Blocks(simulation.name, workers))
+    blocks = Blocks(simulation.name, cluster)
+    return solving.simulate(simulation, reached(root, cluster), map=blocks)
 
 
 @flow(flow_run_name="{training.name}", persist_result=False)
@@ -60,15 +63,18 @@ def train(
 
 @flow(flow_run_name="{generation.name}", persist_result=False)
 def generate(
-    generation: Generation, root: str = "runs", workers: int = 1, device: str | None = None
+    generation: Generation,
+    root: str = "runs",
+    cluster: Cluster = ONE,
+    device: str | None = None,
 ) -> str:
     """Samples every member that is missing; the verb, with a task run per block.
 
     >>> generate.name, list(generate.parameters.properties)
-    ('generate', ['generation', 'root', 'workers', 'device'])
+    ('generate', ['generation', 'root', 'cluster', 'device'])
     """
-    blocks = Blocks(generation.name, workers)
-    return sampling.generate(generation, Archive(root), map=blocks, device=device)
+    blocks = Blocks(generation.name, shared(cluster, device))
+    return sampling.generate(generation, reached(root, cluster), map=blocks, device=device)
 
 
 @flow(flow_run_name="{evaluation.name}", persist_result=False)
@@ -80,6 +86,8 @@ def evaluate(
     workers: int = 1,
 ) -> str:
     """Scores the ensemble and writes the report, under a title; leaves both as artifacts.
+
+    `workers` are processes beside this one.
 
     >>> evaluate.name, list(evaluate.parameters.properties)
     ('evaluate', ['evaluation', 'root', 'title', 'description', 'workers'])

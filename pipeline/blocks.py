@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, TypeVar
 
 import torch
@@ -33,6 +34,7 @@ from pushforward.progress import bar, say
 from pushforward.spec import Generation, Simulation
 
 S = TypeVar("S", Simulation, Generation)
+C = TypeVar("C")
 Map = Callable[..., Iterable[Any]]
 Function = Callable[[S, Place, int], int]
 LOST_WORKER = (
@@ -111,14 +113,34 @@ def mapping(run: Map, workers: int) -> Iterator[Map]:
     with processes(workers) as pool:
 
         def mapped(function: Function[Any], *rows: Iterable[Any]) -> Iterator[Any]:
-            futures = deque(pool.submit(function, *row) for row in zip(*rows, strict=True))
-            while futures:  # pool.map would cancel what is left, see `processes`
-                yield futures.popleft().result()  # and is not kept here: it may be large
+            calls = (partial(function, *row) for row in zip(*rows, strict=True))
+            return in_order(pool.submit, calls)
 
         try:
             yield mapped
         except BrokenProcessPool:
             raise ChildProcessError(LOST_WORKER) from None
+
+
+def in_order(
+    submit: Callable[[C], Any], calls: Iterable[C], ahead: int | None = None
+) -> Iterator[Any]:
+    """The results of submitted calls in their order, of which `ahead` wait at most (None: all).
+
+    An executor's own map would cancel what is left when it is broken off, see `processes`.
+
+    >>> from concurrent.futures import ThreadPoolExecutor
+    >>> with ThreadPoolExecutor(2) as pool:
+    ...     list(in_order(pool.submit, [partial(pow, 2, 3), partial(pow, 3, 2)]))
+    [8, 9]
+    """
+    futures: deque[Any] = deque()
+    for call in calls:
+        futures.append(submit(call))
+        if ahead is not None and len(futures) >= ahead:
+            yield futures.popleft().result()
+    while futures:
+        yield futures.popleft().result()  # and is not kept here: it may be large
 
 
 @contextmanager
@@ -131,7 +153,9 @@ def processes(workers: int) -> Iterator[ProcessPoolExecutor]:
     before = set(multiprocessing.active_children())
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_serve)
-    _start(pool, workers)
+    with interrupts_held_back():
+        for _ in range(workers):  # which starts them
+            pool.submit(int)
     try:
         yield pool
     except Exception:
@@ -147,12 +171,12 @@ def processes(workers: int) -> Iterator[ProcessPoolExecutor]:
     pool.shutdown()
 
 
-def _start(pool: ProcessPoolExecutor, workers: int) -> None:
-    """Starts all processes with Ctrl-C blocked, which the terminal sends to every one of them."""
+@contextmanager
+def interrupts_held_back() -> Iterator[None]:
+    """What is started meanwhile never sees Ctrl-C, which a terminal sends to every process."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        for _ in range(workers):
-            pool.submit(int)
+        yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 

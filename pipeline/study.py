@@ -17,6 +17,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,7 @@ class Study(Value):
 
         Raises FileNotFoundError for a study that is not there, ValueError for what is wrong in it.
         """
-        values = _read(source)
+        values = read(source, resources.files("pushforward.catalogs"), "study")
         for override in overrides:
             _override(values, override)
         try:
@@ -128,10 +129,12 @@ def _compose(values: dict[str, Any]) -> dict[str, Any]:
     return {**top, "evaluation": spec}
 
 
-def _read(source: str | Path) -> dict[str, Any]:
-    """The mapping in a YAML file or in the catalogue's file of that name."""
+def read(source: str | Path, shelf: Traversable, what: str) -> dict[str, Any]:
+    """The mapping in a YAML file, or in the file of that name on a shelf of the catalogue.
+
+    `what` is what the mapping is of, for the sentence that says it is not there.
+    """
     path = Path(source)
-    shelf = resources.files("pushforward.catalogs")
     if path.suffix in (".yaml", ".yml") and path.is_file():
         text = path.read_text(encoding="utf-8")
     else:
@@ -139,9 +142,9 @@ def _read(source: str | Path) -> dict[str, Any]:
             Path(item.name).stem for item in shelf.iterdir() if item.name.endswith(".yaml")
         )
         named = path.stem if path.suffix in (".yaml", ".yml") else path.name
-        if named not in names or path.parent.name not in ("", "catalogs"):
+        if named not in names or path.parent.name not in ("", shelf.name):
             raise FileNotFoundError(
-                f"no study at {source}: expected a YAML file or a name of the catalogue; "
+                f"no {what} at {source}: expected a YAML file or a name of the catalogue; "
                 + unknown(named, names)
             )
         text = shelf.joinpath(f"{named}.yaml").read_text(encoding="utf-8")
@@ -151,7 +154,7 @@ def _read(source: str | Path) -> dict[str, Any]:
         reason = " ".join(str(error).split())
         raise ValueError(f"{source}: expected YAML, got {reason}; correct it there") from None
     if not isinstance(values, dict):
-        raise ValueError(f"{source}: expected sections, got {values!r:.60}; write title: ...")
+        raise ValueError(f"{source}: expected named values, got {values!r:.60}; write key: value")
     return values
 
 

@@ -14,7 +14,7 @@ from packaging.requirements import Requirement
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 FOLDERS = ("pipeline", "solvers", "generative", "flows", "catalogs")
-HEAVY = ("zarr", "prefect", "xarray", "pydantic", "dask")
+HEAVY = ("zarr", "prefect", "xarray", "pydantic", "dask", "distributed")
 
 
 def packages_in_tree() -> set[str]:
@@ -64,9 +64,10 @@ def test_catalogs_are_installed() -> None:
 
 def test_templates_of_clusters_are_installed() -> None:
     folder = resources.files("pushforward.catalogs") / "clusters"
-    assert {"train.sbatch", "study.sbatch"} <= {entry.name for entry in folder.iterdir()}
+    names = {entry.name for entry in folder.iterdir()}
+    assert {"train.sbatch", "study.sbatch", "local.yaml", "dask.yaml", "slurm.yaml"} <= names
     data = PROJECT["tool"]["setuptools"]["package-data"]["pushforward.catalogs"]
-    assert data == ["clusters/*.sbatch"]
+    assert data == ["clusters/*.sbatch", "clusters/*.yaml"]
 
 
 @pytest.mark.parametrize(

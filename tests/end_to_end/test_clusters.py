@@ -1,8 +1,8 @@
 """The templates of sbatch: what they say, what they do, and a real Slurm where there is one.
 
-Without Slurm, `srun` and `scontrol` are stand-ins that write down what they were asked. With it
-(`sinfo` answers, and a node has two cores) two ranks train, are queued again, and end with the
-bits of two that were left alone; the tests' folder must then be one that the nodes see too:
+`srun` and `scontrol` are stand-ins that write down what they were asked. With a real Slurm (see
+conftest) two ranks train, are queued again, and end with the bits of two that were left alone; the
+tests' folder must then be one that the nodes see too:
 `pytest -m slow tests/end_to_end/test_clusters.py --basetemp=FOLDER`.
 """
 
@@ -125,7 +125,7 @@ def test_a_template_is_sound_shell(template: Path) -> None:
 def test_what_is_documented_is_what_the_command_line_reads(tmp_path: Path) -> None:
     found = documented()
     assert {name for _, name, _ in found} == {path.name for path in TEMPLATES}
-    assert len(found) >= 14
+    assert len(found) >= 13
     for options, name, arguments in found:
         assert {word[2:].partition("=")[0] for word in options} <= KNOWN, options
         code, (asked,), _ = run(name, tmp_path, *arguments, SLURM_ARRAY_TASK_ID="3")
@@ -138,6 +138,17 @@ def test_what_is_documented_is_what_the_command_line_reads(tmp_path: Path) -> No
         assert not any("%a" in word for word in command)
         with pytest.raises(CycloptsError):  # negative control
             parsed([*command, "--max-second", "3"])
+
+
+def test_commands_of_the_page_are_what_the_command_line_reads() -> None:
+    blocks = re.findall(r"```sh\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+    lines = re.findall(r"\bpushforward (\w+ .*)", "".join(blocks))
+    found = [shlex.split(line, comments=True) for line in lines]
+    assert sum("--cluster" in words for words in found) >= 3
+    for words in found:
+        parsed(words)
+        with pytest.raises(CycloptsError):  # negative control
+            parsed([*words, "--clutser", "dask"])
 
 
 @needs_bash
@@ -167,20 +178,6 @@ def test_words_stay_whole_and_threads_are_the_cores(tmp_path: Path) -> None:
 
 
 # -- a real Slurm
-
-
-@pytest.fixture
-def slurm() -> None:
-    """Skips where no Slurm answers that has two cores on a node."""
-    if not all(shutil.which(name) for name in ("sbatch", "srun", "sinfo", "squeue", "scontrol")):
-        pytest.skip("no Slurm")
-    try:
-        asked = ["sinfo", "--noheader", "--states=idle,mixed", "--format=%c"]
-        said = subprocess.run(asked, capture_output=True, text=True, timeout=20)
-    except subprocess.TimeoutExpired:
-        pytest.skip("Slurm does not answer")
-    if said.returncode or not any(int(cores.strip("+")) > 1 for cores in said.stdout.split()):
-        pytest.skip("Slurm does not answer with a node of two cores that is up")
 
 
 def submit(folder: Path, options: list[str], *arguments: str, **environment: str) -> str:

@@ -34,9 +34,10 @@ def by_verbs(study: Study, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def by_flows(study: Study, tmp_path_factory: pytest.TempPathFactory, prefect_server: None) -> Path:
     """The root of an archive that the study's flow filled, with blocks in two processes."""
     from pushforward.flows import run
+    from pushforward.flows.clusters import Local
 
     root = tmp_path_factory.mktemp("flows")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("pushforward.floors.ALONE", 0)  # so small a study would be scored in one
-        assert run(study, str(root), 2) == study.evaluation.name
+        assert run(study, str(root), Local(workers=2)) == study.evaluation.name
     return root

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from chores import process
 from prefect import flow
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import (
@@ -20,6 +21,7 @@ from prefect.client.schemas.filters import (
 )
 
 from pushforward.flows.blocks import Blocks
+from pushforward.flows.clusters import Dask, Local
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 
@@ -50,8 +52,12 @@ def mark_and_wait(folder: str, name: str, block: int) -> int:
 
 
 @flow(persist_result=False)
+def spread(function, name: str, blocks: list[int], cluster: Local | Dask):
+    return list(Blocks(name, cluster)(function, [name] * len(blocks), blocks))
+
+
 def mapped(function, name: str, blocks: list[int], workers: int):
-    return list(Blocks(name, workers)(function, [name] * len(blocks), blocks))
+    return spread(function, name, blocks, Local(workers=workers))
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -125,9 +131,12 @@ def test_workers_end_when_the_wait_is_broken_off(tmp_path: Path) -> None:
     assert not any(map(alive, processes))
 
 
-def test_no_workers_are_refused() -> None:
-    with pytest.raises(ValueError, match="expected at least 1 worker, got 0"):
-        Blocks("simulation-i", 0)
+def test_tasks_are_computed_on_dask() -> None:
+    """By another process; Prefect shows them as it does all."""
+    found = spread(process, "simulation-j", [0, 1, 2], Dask(workers=1))
+    assert len(found) == 3
+    assert os.getpid() not in found
+    assert wait_for_states("simulation-j block", 3) == ["COMPLETED"] * 3
 
 
 def alive(process: int) -> bool:

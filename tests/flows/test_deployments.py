@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from pydantic import TypeAdapter
 
 from pushforward.archive import Archive
 from pushforward.flows import deployments
+from pushforward.flows.clusters import Cluster, Slurm
 from pushforward.flows.deployments import Schedule, deploy
 from pushforward.flows.study import grow
 from pushforward.growth import grown
@@ -50,13 +52,23 @@ def test_a_deployment_holds_the_study_an_absolute_archive_and_one_place(
     monkeypatch.setattr(deployments, "get_current_settings", lambda: Somewhere)
     for _ in range(2):  # registering again changes it
         name = deploy(
-            study, "runs", "lab", name="s", schedule=Schedule(cron="0 2 * * *"), paused=True
+            study,
+            "runs",
+            "lab",
+            name="s",
+            schedule=Schedule(cron="0 2 * * *"),
+            cluster=Slurm(partition="long"),
+            paused=True,
         )
     assert name == "study/s"
     with get_client(sync_client=True) as client:
         found = client.read_deployment_by_name(name)
     assert Study.model_validate(found.parameters["study"]) == study
     assert Path(found.parameters["root"]).is_absolute()
+    cluster = TypeAdapter(Cluster).validate_python(found.parameters["cluster"])
+    assert isinstance(cluster, Slurm)
+    assert cluster.partition == "long"
+    assert Path(cluster.folder).is_absolute()
     assert found.global_concurrency_limit is not None
     assert found.global_concurrency_limit.limit == 1
     assert found.entrypoint == "pushforward.flows.study.run"

@@ -62,6 +62,7 @@ def test_a_second_run_maps_nothing(
     study: Study, by_flows: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     from pushforward.flows import run
+    from pushforward.flows.clusters import Local
 
     def stamps() -> dict[str, int]:
         return {
@@ -72,7 +73,7 @@ def test_a_second_run_maps_nothing(
 
     before, tasks = stamps(), count_block_tasks()
     caplog.set_level(logging.INFO, logger="pushforward")
-    run(study, str(by_flows), 2)
+    run(study, str(by_flows), Local(workers=2))
     assert stamps() == before
     assert count_block_tasks() == tasks
     for spec in study.specs:
