@@ -22,7 +22,7 @@ import pushforward
 from pushforward.flows import browse, runs, schedules, upkeep
 from pushforward.flows.options import HERE, PLAIN, Device, Options, Source, Where, load
 from pushforward.flows.options import cluster as chosen
-from pushforward.flows.refusals import refusal
+from pushforward.flows.refusals import ServerGone, leave, refusal
 from pushforward.flows.usage import UsageError, sentence
 
 MISTAKES = (ValueError, LookupError, OSError, FloatingPointError)
@@ -56,10 +56,11 @@ def _exit_code(given: list[str]) -> int:
     except InterruptedError as stopped:
         return _complain(stopped, REQUEUE) if runs.place().rank == 0 else REQUEUE
     except Exception as error:
-        mistake = error if isinstance(error, MISTAKES) else refusal(error)
+        mistake = refusal(error) or (error if isinstance(error, MISTAKES) else None)
         if mistake is None or "--debug" in given:
             raise
-        return _complain(mistake, 1)
+        code = _complain(mistake, 1)
+        return leave(code) if isinstance(mistake, ServerGone) else code
     except KeyboardInterrupt:
         print("pushforward: stopped; the same command goes on from here", file=sys.stderr)
         return 130

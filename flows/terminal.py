@@ -75,6 +75,8 @@ def worth_a_line(record: logging.LogRecord) -> bool:
         return (
             record.levelno < logging.ERROR and record.name.startswith(RUNS[0]) and not ended_badly
         )
+    if record.name.startswith("prefect._internal"):  # what a server that is gone was not told
+        return False
     return not (record.name.startswith("prefect") and record.levelno < logging.WARNING)
 
 

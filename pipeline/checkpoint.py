@@ -116,11 +116,17 @@ class Checkpoint:
     def save(self, state: State) -> None:
         """Copies the state and has it stored meanwhile; waits for the one before.
 
-        Raises OSError when the disk refused the one before.
+        Raises OSError when the disk refused the one before, FloatingPointError for a state that is
+        not finite: the next run would go on from it for ever.
         """
         self.wait()
         tensors = state.tensors().items()
         copied = {name: tensor.to("cpu", copy=True) for name, tensor in tensors}
+        if not all(bool(tensor.isfinite().all()) for tensor in copied.values()):
+            raise FloatingPointError(
+                f"expected finite weights, got others at step {state.step}; lower "
+                f"training.learning_rate (now {self.training.learning_rate:g})"
+            )
         values = {"step": state.step, "seconds": state.seconds}
         values |= {"losses": [*state.losses], "tally": [*state.tally]}
         self._pending = self._writer.submit(self._store, copied, values)

@@ -9,7 +9,6 @@ a user mount one: a small tmpfs in a mount namespace of its own.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import os
@@ -28,66 +27,17 @@ import xarray as xr
 
 from pushforward.archive import Archive
 from pushforward.generation import generate
-from pushforward.generative import Architecture, Backbone, Sampler
-from pushforward.lineage import Spec
 from pushforward.simulation import simulate, template
 from pushforward.solvers import GaussianField, Grid, NavierStokes
-from pushforward.spec import Evaluation, Generation, Simulation, Training
+from pushforward.spec import Simulation
 from pushforward.training import train
+from tests.faults.moments import At, Signal
+from tests.faults.mounts import mount, private_mounts
+from tests.faults.subject import VERBS, contents, spec_of
 
-VERBS: dict[str, Callable[..., Any]] = {
-    "simulate": simulate,
-    "train": train,
-    "generate": generate,
-}
 ALIVE, KILLED = 0, -signal.SIGKILL
+ROOT, SCRIPT = Path(__file__).parents[2], "tests.end_to_end.test_reliability"
 ROOM = {"simulate": 70_000, "train": 10_000, "generate": 55_000}  # bytes left on a full disk
-
-
-def lineage(**changes: Any) -> Evaluation:
-    simulation = Simulation(
-        **{
-            "equation": NavierStokes(viscosity=1e-2),
-            "grid": Grid((8, 8)),
-            "forcing": GaussianField.matern(4.0, 0.3, deviation=1.0),
-            "times": (0.1, 0.2),
-            "step": 0.05,
-            "members": 24,
-            "batch": 4,
-            "block": 8,
-            **changes,
-        }
-    )
-    training = Training(
-        simulation=simulation,
-        members=8,
-        held_out=8,
-        surrogate=Architecture(backbone=Backbone(width=4, modes=2, layers=1)),
-        steps=6,
-        batch=4,
-        calibration=4,
-        checkpoint_every=2,
-    )
-    sampler = Sampler(steps=2)
-    generation = Generation(training=training, members=8, sampler=sampler, batch=2, block=4)
-    return Evaluation(generation=generation, members=2)
-
-
-def spec_of(verb: str) -> Any:
-    generation = lineage().generation
-    chosen = {"generate": generation, "train": generation.training}
-    return chosen.get(verb, generation.training.simulation)
-
-
-def contents(archive: Archive, spec: Spec) -> dict[str, str]:
-    """The checksums of a result: every stored byte of arrays and weights, and the values."""
-    folder = archive.folder(spec)
-    files = [path for path in folder.rglob("*") if path.is_file()]
-    kept = [path for path in files if "data.zarr" in path.parts or path.suffix == ".safetensors"]
-    return {
-        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in kept
-    }
 
 
 # -- the script
@@ -112,23 +62,10 @@ def ended(child: int) -> int:
 
 def kill_at_every_event(verb: str, archive: Archive) -> list[int]:
     """Kills the first run before its first durable event, the second before its second, ..."""
-    codes = []
+    codes: list[int] = []
 
     def run() -> None:
-        left = len(codes)
-
-        def armed(function: Callable[..., Any]) -> Callable[..., Any]:
-            def call(*arguments: Any, **options: Any) -> Any:
-                nonlocal left
-                if left == 0:
-                    os.kill(os.getpid(), signal.SIGKILL)
-                left -= 1
-                return function(*arguments, **options)
-
-            return call
-
-        for name in ("fsync", "replace", "rename"):
-            setattr(os, name, armed(getattr(os, name)))
+        At(len(codes), Signal())()
         VERBS[verb](spec_of(verb), archive)
 
     while not codes or codes[-1] == KILLED:
@@ -160,10 +97,6 @@ def pair(verb: str, archive: Archive) -> list[int]:
     """Two processes that run the same verb on the same archive at once."""
     children = [fork(lambda: VERBS[verb](spec_of(verb), archive)) for _ in range(2)]
     return [ended(child) for child in children]
-
-
-def mount(folder: Path, *options: str) -> None:
-    subprocess.run(["mount", *options, str(folder)], check=True)
 
 
 def refuse(verb: str, archive: Archive) -> dict[str, Any]:
@@ -210,8 +143,8 @@ def main(action: str, root: str) -> None:
 
 def script(action: str, root: Path, *before: str) -> Any:
     """What this file says, run with an action on every verb in turn, upstream first."""
-    command = [*before, sys.executable, __file__, action, str(root)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    command = [*before, sys.executable, "-m", SCRIPT, action, str(root)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -327,20 +260,6 @@ def test_a_member_that_blows_up_loses_nothing_stored(tmp_path: Path):
     assert contents(archive, wild) == before
     with pytest.raises(LookupError, match="is incomplete"):
         archive.open(wild)
-
-
-def private_mounts() -> list[str] | None:
-    """The command that runs another one where it may mount; None where the system has none."""
-    for command in (["unshare", "--mount", "--map-root-user"], ["unshare", "--mount"]):
-        try:
-            attempt = subprocess.run(
-                [*command, "mount", "-t", "tmpfs", "tmpfs", "/mnt"], capture_output=True
-            )
-        except FileNotFoundError:
-            return None
-        if attempt.returncode == 0:
-            return command
-    return None
 
 
 def test_a_full_and_a_read_only_disk_lose_nothing_stored(whole: Archive, tmp_path: Path):

@@ -107,6 +107,19 @@ def test_the_loop_goes_on_while_a_copy_is_stored(
         assert torch.equal(tensor, other.tensors()[name]), name
 
 
+@pytest.mark.parametrize("name", ["0.parameter", "1.average", "0.exp_avg_sq"])
+def test_what_is_no_number_is_not_stored(training: Training, stored: Archive, name: str) -> None:
+    kept, state = saved(training, stored), begun()
+    state.tensors()[name].view(-1)[1] = torch.nan
+    with (
+        pytest.raises(FloatingPointError, match="expected finite weights, got others at step 1;"),
+        Checkpoint(training, stored, made_of(training, stored, state)) as checkpoint,
+    ):
+        checkpoint.save(state)
+    other = loaded(training, stored)  # the one before is still there
+    assert torch.equal(other.tensors()[name], kept.tensors()[name])
+
+
 def test_a_disk_that_refuses_is_told(
     training: Training, stored: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
