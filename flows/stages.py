@@ -14,6 +14,7 @@ from html import escape
 
 from prefect import flow, task
 from prefect.artifacts import (
+    create_image_artifact,
     create_link_artifact,
     create_markdown_artifact,
     create_table_artifact,
@@ -32,6 +33,7 @@ from pushforward.flows.engines import reached, shared
 from pushforward.flows.table import rows
 from pushforward.flows.terminal import share_console
 from pushforward.places import Place
+from pushforward.samples import contact
 from pushforward.spec import Evaluation, Generation, Simulation, Training
 
 share_console()
@@ -103,6 +105,11 @@ def evaluate(
     )
     create_markdown_artifact(
         markdown=_summary(ensemble, table, page), key=f"{evaluation.name}-report"
+    )
+    create_image_artifact(
+        image_url=contact(evaluation, Archive(root)),
+        key=f"{evaluation.name}-samples",
+        description="The solver above, the surrogate below, on one colour scale",
     )
     create_link_artifact(
         link=page.as_uri(), link_text=f"Report on {ensemble}", key=f"{evaluation.name}-link"

@@ -23,6 +23,8 @@ from torch import Tensor
 from pushforward.solvers import Grid
 from pushforward.strokes import COLOURS, INK, MUTED, SIZE, STYLE, plain_ticks, svg
 
+GAP = 4  # pixels between the pictures of a sheet
+
 
 def history(steps: Sequence[float], loss: Sequence[float], held_out: dict[float, float]) -> str:
     """The training loss (thin: each entry, thick: a running mean) and the held-out loss (dots)."""
@@ -96,6 +98,29 @@ def images(
     >>> images(torch.randn(2, 16, 16), Grid((16, 16)), -3, 3, True)[0][:22]
     'data:image/png;base64,'
     """
+    return [_url(_image(x, diverging)) for x in _levels(fields, grid, lowest, highest)]
+
+
+def sheet(
+    rows: Sequence[Tensor], grid: Grid, lowest: float, highest: float, diverging: bool
+) -> str:
+    """Rows of members, each (member, *grid), side by side as one PNG data URL.
+
+    >>> sheet([torch.randn(2, 16, 16)] * 2, Grid((16, 16)), -3, 3, True)[:22]
+    'data:image/png;base64,'
+    """
+    drawn = [_levels(row, grid, lowest, highest) for row in rows]
+    height, width = (size + GAP for size in drawn[0].shape[-2:])
+    columns = max(map(len, drawn))
+    whole = Image.new("RGB", (columns * width - GAP, len(drawn) * height - GAP), "white")
+    for r, row in enumerate(drawn):
+        for c, levels in enumerate(row):
+            whole.paste(_image(levels, diverging).convert("RGB"), (c * width, r * height))
+    return _url(whole)
+
+
+def _levels(fields: Tensor, grid: Grid, lowest: float, highest: float) -> Tensor:
+    """Members as colours (member, row, column), 0 to 255, the first row on top."""
     plane = replace(grid, shape=grid.shape[-2:], extent=grid.extent[-2:])
     fine = replace(plane, shape=tuple(max(n, 128) for n in plane.shape))
     flat = fields if grid.ndim < 3 else fields[:, 0]
@@ -103,18 +128,22 @@ def images(
     if grid.ndim == 1:
         shown = shown[:, None].expand(-1, 32, -1)
     level = (shown - lowest) / max(highest - lowest, 1e-300) * 255
-    return [_png(x.flip(0), diverging) for x in level.round().clamp(0, 255).to(torch.uint8)]
+    return level.round().clamp(0, 255).to(torch.uint8).flip(-2)
 
 
 def scale(diverging: bool) -> str:
     """The colour scale itself, as a data URL, one pixel high."""
-    return _png(torch.arange(256, dtype=torch.uint8)[None], diverging)
+    return _url(_image(torch.arange(256, dtype=torch.uint8)[None], diverging))
 
 
-def _png(levels: Tensor, diverging: bool) -> str:
+def _image(levels: Tensor, diverging: bool) -> Image.Image:
     colours = mpl.colormaps["RdBu_r" if diverging else "viridis"](np.arange(256))[:, :3]
     image = Image.fromarray(levels.numpy().copy()).convert("P")
     image.putpalette((colours * 255).round().astype(np.uint8).tobytes())
+    return image
+
+
+def _url(image: Image.Image) -> str:
     buffer = io.BytesIO()
     image.save(buffer, format="PNG", optimize=True)
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()

@@ -12,31 +12,27 @@ from __future__ import annotations
 
 from html import escape
 
-import torch
 import xarray as xr
 
 from pushforward import controls, figures, learnt, lines, origin, page, summary
 from pushforward.archive import Archive
 from pushforward.certificate_table import section as certified
 from pushforward.claims import SEEDS, across_seeds
-from pushforward.comparison import common
 from pushforward.control_table import section as controlled
 from pushforward.evaluation import (
     CURVES_FILE,
     SCORES_FILE,
-    gaussian,
     labels,
     restore,
-    stacked,
 )
 from pushforward.places import Place
 from pushforward.progress import say
+from pushforward.samples import limits, samples
 from pushforward.score_table import score_table
 from pushforward.spec import Evaluation
 from pushforward.study import Study
 
 FILE = "report.html"
-SHOWN = 5  # members of each ensemble
 WORDS = {
     "solver": "solver, held-out members",
     "trained": "trained surrogate",
@@ -142,54 +138,23 @@ def _controls(evaluation: Evaluation, archive: Archive) -> xr.Dataset | None:
 
 def _samples(evaluation: Evaluation, archive: Archive) -> list[str]:
     """Fields of the three ensembles, one colour scale a variable."""
-    generation, training = evaluation.generation, evaluation.generation.training
-    simulation = training.simulation
-    grid = common(generation.target, simulation.grid)
-    count, cost = min(SHOWN, evaluation.members), generation.drawn_with.evaluations
-    first = simulation.members - evaluation.members
-    unseen = stacked(archive.open(simulation), training, range(first, first + count))
-    drawn = stacked(archive.open(generation), training, range(count))
-    sets = {
-        "solver": (
-            simulation.grid.resample(unseen, grid),
-            f"members {first} to {first + count - 1}",
-        ),
-        "trained": (
-            generation.target.resample(drawn, grid),
-            f"members 0 to {count - 1}, {cost} network evaluations each",
-        ),
-        "gaussian": (
-            gaussian(evaluation, archive, range(count), grid),
-            "the same members: the same noise, without the network",
-        ),
-    }
-    parts = []
+    training = evaluation.generation.training
+    found, parts = samples(evaluation, archive), []
+    grid = found.grid
     for v, variable in enumerate(labels(training)):
-        low, high, diverging = _limits(sets["solver"][0][:, v])
+        low, high, diverging = limits(found.fields["solver"][:, v])
         if len(labels(training)) > 1:
             parts.append(f"<h3>{escape(variable)}</h3>")
         aspect = grid.extent[-1] / grid.extent[-2] if grid.ndim > 1 else 3.0
-        for name, (fields, remark) in sets.items():
+        for name, fields in found.fields.items():
             urls = figures.images(fields[:, v], grid, low, high, diverging)
             words = WORDS[name].split(",")[0].capitalize().replace("gaussian", "Gaussian")
-            parts.append(page.pictures(urls, words, remark, aspect))
+            parts.append(page.pictures(urls, words, found.remarks[name], aspect))
         low_end, high_end = (f"{value:.3g}".replace("-", "−") for value in (low, high))
-        about = simulation.equation.channels[training.stack[v][1]]
+        about = training.simulation.equation.channels[training.stack[v][1]]
         scale = figures.scale(diverging)
         parts.append(page.colour_scale(scale, low_end, high_end, about))
     return parts
-
-
-def _limits(fields: torch.Tensor) -> tuple[float, float, bool]:
-    """The colour scale's ends from the solver's values, symmetric when they lie around 0."""
-    values = fields.double().flatten()
-    low, high = (
-        torch.quantile(values[:: 1 + len(values) // 10**6], q).item() for q in (0.002, 0.998)
-    )
-    if low < 0 < high and min(-low, high) > 0.3 * max(-low, high):
-        reach = max(-low, high)
-        return -reach, reach, True
-    return low, high, False
 
 
 def _curves(curves: xr.Dataset) -> list[str]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import logging
 from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import (
     ArtifactFilter,
@@ -99,6 +102,16 @@ def test_the_report_is_an_artifact_with_a_link(study: Study, by_flows: Path) -> 
     assert artifact.type == "markdown"
     assert page.as_uri() in str(artifact.data)
     assert page.as_uri() in str(read_artifact(f"{study.evaluation.name}-link").data)
+
+
+def test_fields_are_an_image_artifact(study: Study, by_flows: Path) -> None:
+    artifact = read_artifact(f"{study.evaluation.name}-samples")
+    assert artifact.type == "image"
+    head, _, data = str(artifact.data).partition(",")
+    assert head == "data:image/png;base64"
+    picture = Image.open(io.BytesIO(base64.b64decode(data)))
+    assert picture.size == (5 * 128 + 4 * 4, 2 * 128 + 4)  # members; solver and surrogate
+    assert len(picture.getcolors(2**20) or ()) > 50
 
 
 @pytest.mark.parametrize("kind", ["simulation", "generation"])
