@@ -186,12 +186,12 @@ def _meeting(here: Place) -> dict[str, Any]:
         return {"init_method": f"tcp://{here.address}:{here.port}"}
     if sys.platform == "linux":
         os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = {"is_master": here.rank == 0, "timeout": PATIENCE}
     if here.rank == 0:
         listener = socket.create_server((LOOPBACK, here.port))
-        options = {"master_listen_fd": listener.detach()}  # the store closes it
-    first = here.rank == 0
-    return {"store": dist.TCPStore(LOOPBACK, here.port, here.count, first, PATIENCE, **options)}
+        options["master_listen_fd"] = listener.detach()  # the store closes it
+    store = dist.TCPStore(LOOPBACK, here.port, here.count, **options)  # type: ignore[attr-defined]
+    return {"store": store}
 
 
 @contextmanager

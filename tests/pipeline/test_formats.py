@@ -29,7 +29,7 @@ from pushforward.spec import Evaluation, Simulation
 from pushforward.study import Study
 
 STORED = Path(__file__).resolve().parents[1] / "data" / "archives"
-ROUND_OFF = {"rtol": 1e-4, "atol": 1e-5}  # of another processor, or another kernel
+ROUND_OFF: dict[str, Any] = {"rtol": 1e-4, "atol": 1e-5}  # of another processor, or another kernel
 CODECS = {"1-zstandard": "zstd", "1-blosc": "blosc", "2": "blosc"}
 NUMBERS = {"1-zstandard": None, "1-blosc": None, "2": 2}
 
@@ -62,7 +62,8 @@ def codecs(archive: Archive, name: str) -> list[str]:
     """What the chunks of a result's fields go through, by name."""
     group = zarr.open_group(archive.folder(name) / "data.zarr", mode="r")
     shards = [array for _, array in group.arrays() if array.shards is not None]
-    (sharding,) = shards[0].metadata.to_dict()["codecs"]
+    written: Any = shards[0].metadata.to_dict()["codecs"]
+    (sharding,) = written
     return [codec["name"] for codec in sharding["configuration"]["codecs"]]
 
 

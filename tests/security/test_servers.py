@@ -106,7 +106,7 @@ def test_who_listens_everywhere_is_seen() -> None:
 def test_torchs_own_store_listens_everywhere() -> None:
     """Which is why the ranks do not let it: negative control of the test below."""
     port = free_port()
-    store = dist.TCPStore(LOOPBACK, port, 1, True)
+    store = dist.TCPStore(LOOPBACK, port, 1, True)  # type: ignore[attr-defined]
     found = {other: host for host, other in listening({os.getpid()})}
     assert not found[port].is_loopback
     del store
