@@ -133,8 +133,9 @@ def _jobs(cluster: Slurm, calls: int) -> tuple[Any, int]:
         made.close()
         raise
     made.adapt(minimum_jobs=jobs, maximum_jobs=jobs, interval="2s")
-    say(f"{jobs} jobs of {asked.cores} workers each are asked of Slurm; they write to {folder}")
-    return made, jobs * asked.cores
+    width = jobs * asked.cores
+    say(f"Slurm is asked for {width} workers in {jobs} jobs, which write to {folder}")
+    return made, width
 
 
 def _first(client: Any, made: Any, cluster: Slurm) -> None:
