@@ -168,9 +168,7 @@ def _heard(distributed: Any) -> Iterator[None]:
     try:
         yield
     except distributed.KilledWorker:
-        import dask
-
-        count = 1 + dask.config.get("distributed.scheduler.allowed-failures")
+        count = 1 + _package("dask.config").get("distributed.scheduler.allowed-failures")
         raise ChildProcessError(LOST.format(count=count)) from None
     except (distributed.comm.CommClosedError, CancelledError):
         raise ConnectionError(GONE) from None
