@@ -213,6 +213,11 @@ def _stages(
             f"expected train under torchrun or srun, got {here.count} ranks for "
             f"{', '.join(stages)}; start these once, with --workers"
         )
+    if here.count > 1 and where.cluster is not None:
+        raise UsageError(
+            f"expected ranks without a cluster, got {where.cluster} for each of {here.count}; "
+            "leave out --cluster, or start this once"
+        )
     if options.no_prefect or here.count > 1:  # one server a rank would be many
         runs.plainly(study, root, cluster, stages, how)
     else:

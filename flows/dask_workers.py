@@ -133,8 +133,9 @@ def _jobs(cluster: Slurm, calls: int) -> tuple[Any, int]:
         made.close()
         raise
     made.adapt(minimum_jobs=jobs, maximum_jobs=jobs, interval="2s")
-    say(f"{jobs} jobs of {asked.cores} workers each are asked of Slurm; they write to {folder}")
-    return made, jobs * asked.cores
+    width = jobs * asked.cores
+    say(f"Slurm is asked for {width} workers in {jobs} jobs, which write to {folder}")
+    return made, width
 
 
 def _first(client: Any, made: Any, cluster: Slurm) -> None:
@@ -167,9 +168,7 @@ def _heard(distributed: Any) -> Iterator[None]:
     try:
         yield
     except distributed.KilledWorker:
-        import dask
-
-        count = 1 + dask.config.get("distributed.scheduler.allowed-failures")
+        count = 1 + _package("dask.config").get("distributed.scheduler.allowed-failures")
         raise ChildProcessError(LOST.format(count=count)) from None
     except (distributed.comm.CommClosedError, CancelledError):
         raise ConnectionError(GONE) from None

@@ -49,3 +49,9 @@ def test_only_train_runs_on_ranks(root: Path) -> None:
     said = torchrun("generate", root)
     assert said.returncode != 0
     assert "expected train under torchrun or srun, got 2 ranks for generate" in said.stderr
+
+
+def test_ranks_submit_no_jobs(root: Path) -> None:
+    said = torchrun("train", root, "--cluster", "slurm")
+    assert said.returncode != 0
+    assert "expected ranks without a cluster, got slurm for each of 2" in said.stderr

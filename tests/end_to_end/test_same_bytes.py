@@ -161,6 +161,33 @@ def test_slurm_leaves_the_bytes_of_a_serial_run(
     assert f"{study.training.name} is complete: by job {job}" in caplog.text
 
 
+def cancel_one(archive: Archive, study: Study, cancelled: list[str]) -> None:
+    """Ends the job that computes blocks once there is one."""
+    end, blocks = time.monotonic() + 300, archive.folder(study.simulation) / "blocks"
+    while time.monotonic() < end and not cancelled:
+        if [*blocks.glob("*.json")]:
+            asked = ["squeue", "--noheader", "--name", "blocks", "--format=%A"]
+            job = subprocess.run(asked, capture_output=True, text=True, timeout=60).stdout.strip()
+            subprocess.run(["scancel", job], check=True, timeout=60)
+            cancelled.append(job)
+        time.sleep(0.02)
+
+
+@pytest.mark.slow
+def test_a_job_of_blocks_that_is_cancelled_is_replaced(tmp_path: Path, page: Path) -> None:
+    changes = ("simulation.step=2e-3",)  # a while for the blocks that are left
+    study, archive = Study.load("smoke", changes), Archive(tmp_path / "slurm")
+    cancelled: list[str] = []
+    watcher = threading.Thread(target=cancel_one, args=(archive, study, cancelled), daemon=True)
+    watcher.start()
+    page.write_text(page.read_text("utf-8").replace("jobs: 2", "jobs: 1"), encoding="utf-8")
+    by_slurm = made(archive.root, load(page), *changes, stages=STAGES[:1])
+    watcher.join()
+    assert len(cancelled) == 1
+    assert len([*(tmp_path / "jobs").glob("blocks-*.out")]) >= 2
+    assert by_slurm == made(tmp_path / "serial", Local(workers=1), *changes, stages=STAGES[:1])
+
+
 @pytest.mark.slow
 def test_who_waits_may_be_killed(tmp_path: Path, page: Path) -> None:
     """The job goes on; the same command finds it, and submits no other."""

@@ -12,8 +12,9 @@ import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import dask.config as config
 import distributed
 import pytest
 from chores import cube, deadly, deadly_once, fragile, inside, mark_and_wait, process
@@ -34,7 +35,7 @@ def address() -> Iterator[str]:
     with distributed.LocalCluster(
         n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0"
     ) as cluster:
-        yield cluster.scheduler_address
+        yield str(cast(Any, cluster).scheduler_address)
 
 
 @pytest.mark.parametrize("cluster", [Local(workers=1), Local(workers=2), Dask(workers=2)], ids=str)
@@ -86,23 +87,36 @@ def test_workers_of_several_threads_are_refused() -> None:
         ) as cluster,
         pytest.raises(ValueError, match=r"one thread each, got 3 at .*--nthreads 1"),
     ):
-        ran(Dask(address=cluster.scheduler_address), cube)
+        ran(Dask(address=cast(Any, cluster).scheduler_address), cube)
 
 
 def test_a_scheduler_that_does_not_answer_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    import dask
-
     with (
-        dask.config.set({"distributed.comm.timeouts.connect": "1s"}),
+        config.set({"distributed.comm.timeouts.connect": "1s"}),
         pytest.raises(ConnectionError, match=r"expected Dask at tcp://127\.0\.0\.1:1 to answer"),
     ):
         ran(Dask(address="tcp://127.0.0.1:1"), cube)
 
 
+def test_a_scheduler_without_the_package_is_one_sentence(tmp_path: Path) -> None:
+    known = tmp_path / "scheduler.json"
+    command = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1"]
+    command += ["--port", "0", "--no-dashboard", "--scheduler-file", str(known)]
+    environment = os.environ | {"PYTHONPATH": ""}  # where the blocks' function is not
+    quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    scheduler = subprocess.Popen(command, cwd=tmp_path, env=environment, **quiet)
+    try:
+        until(known.exists)
+        address = json.loads(known.read_text())["address"]
+        with pytest.raises(LookupError, match="expected the same packages on Dask's scheduler"):
+            ran(Dask(address=address), cube)
+    finally:
+        scheduler.kill()
+        scheduler.wait()
+
+
 def test_a_scheduler_that_is_killed_is_one_sentence(tmp_path: Path) -> None:
     """Scheduler and worker are processes; the scheduler is killed while a block is computed."""
-    import dask
-
     known = tmp_path / "scheduler.json"
     command = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1"]
     command += ["--port", "0", "--no-dashboard", "--scheduler-file", str(known)]
@@ -124,7 +138,7 @@ def test_a_scheduler_that_is_killed_is_one_sentence(tmp_path: Path) -> None:
 
         threading.Thread(target=kill, daemon=True).start()
         with (
-            dask.config.set({"distributed.comm.timeouts.connect": "2s"}),
+            config.set({"distributed.comm.timeouts.connect": "2s"}),
             pytest.raises(ConnectionError, match="expected Dask's scheduler to answer"),
         ):
             ran(Dask(address=address), partial(mark_and_wait, str(marks)), [0])
