@@ -181,11 +181,16 @@ def _heard(distributed: Any) -> Iterator[None]:
 
 @contextmanager
 def _silent() -> Iterator[None]:
-    """Keeps Dask's own log from the terminal: it tells of every connection that ends."""
-    log = logging.getLogger("distributed")
-    before = log.level
-    log.setLevel(logging.CRITICAL)
+    """Keeps Dask's own logs from the terminal: they tell of every connection that ends.
+
+    Its loggers have levels of their own, so each is asked; what its event loop says is tornado's.
+    """
+    known = [name for name in logging.root.manager.loggerDict if name.startswith("distributed")]
+    before = {log: log.level for log in map(logging.getLogger, [*known, "tornado.application"])}
+    for log in before:
+        log.setLevel(logging.CRITICAL + 1)
     try:
         yield
     finally:
-        log.setLevel(before)
+        for log, level in before.items():
+            log.setLevel(level)
