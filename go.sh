@@ -134,7 +134,7 @@ case $command in
         cd "$here"
         # One process a core, four at most, for each takes a gigabyte; a file's tests stay together
         # and share what they make. `-n 0`, given after, is one process.
-        exec "$venv/bin/python" -m pytest -n auto --maxprocesses 4 --dist loadfile \
+        exec "$venv/bin/python" -m pytest -n auto --maxprocesses 4 --dist loadgroup \
             --no-loadscope-reorder "$@"
         ;;
     check)

@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -58,7 +59,7 @@ def write_bytes(path: UPath, data: bytes) -> None:
 def read_bytes(path: UPath) -> bytes:
     """The bytes of an object; FileNotFoundError where there is none."""
     with asking(path, "read"):
-        return path.fs.cat_file(path.path)
+        return _plain(path.fs.cat_file(path.path))
 
 
 def read_parts(path: UPath, places: Sequence[tuple[int, int]]) -> Iterator[bytes]:
@@ -73,7 +74,7 @@ def read_parts(path: UPath, places: Sequence[tuple[int, int]]) -> Iterator[bytes
 def read_tail(path: UPath, size: int) -> bytes:
     """The last bytes of an object; fewer where it is shorter."""
     with asking(path, "read"):
-        return path.fs.cat_file(path.path, start=-size)
+        return _plain(path.fs.cat_file(path.path, start=-size))
 
 
 def digest(path: UPath) -> str:
@@ -84,7 +85,7 @@ def digest(path: UPath) -> str:
 def listing(folder: UPath) -> dict[str, Stat]:
     """The objects below a folder, by their names from there; none where there is no folder."""
     with asking(folder, "list"):
-        found: dict[str, dict[str, Any]] = folder.fs.find(folder.path, detail=True)
+        found: Any = folder.fs.find(folder.path, detail=True)
     below = PurePosixPath(folder.path)
     return {
         PurePosixPath(name).relative_to(below).as_posix(): Stat(
@@ -149,12 +150,16 @@ def now(folder: UPath) -> float:
     return time.time()
 
 
+def _plain(data: Any) -> bytes:
+    return data  # which fsspec may call text
+
+
 def _time(about: dict[str, Any]) -> float:
     """When an object was written, by whichever name its store calls that."""
     for key in ("LastModified", "last_modified", "mtime", "updated", "created"):
         value = about.get(key)
-        if hasattr(value, "timestamp"):
-            return float(value.timestamp())
+        if isinstance(value, datetime):
+            return value.timestamp()
         if isinstance(value, (int, float)):
             return float(value)
     return float("inf")  # unknown: never idle

@@ -11,12 +11,16 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 from urllib.parse import urlsplit
 
 from upath import UPath
 
-Place: TypeAlias = Path | UPath
+# A UPath has the methods of a Path without being one; whoever opens a folder is not to care.
+if TYPE_CHECKING:
+    Place: TypeAlias = Path
+else:
+    Place = Path | UPath
 
 OWN = ("memory",)  # protocols whose objects are seen by one process only
 EXTRAS = {
@@ -39,7 +43,7 @@ def place(root: str | Place) -> Place:
     ('runs', 'runs')
     """
     if isinstance(root, UPath) and not isinstance(root, Path):
-        return root
+        return cast(Place, root)
     text = str(root)
     if "://" not in text:
         return Path(root)
@@ -63,7 +67,7 @@ def place(root: str | Place) -> Place:
         raise ValueError(
             f"expected a folder, or a URL that fsspec knows, got {text} ({error}); correct it"
         ) from None
-    return Path(found.path) if found.protocol in ("file", "local") else found
+    return Path(found.path) if found.protocol in ("file", "local") else cast(Place, found)
 
 
 def absolute(root: str | Place) -> str:

@@ -65,10 +65,10 @@ class Shards:
         space = list(itertools.product(*map(range, codec.counts[2:])))
         try:
             index = codec.index(files.read_tail(path, codec.index_size))
-            some = index[first:last, time // self.chunk[1]].reshape(-1, 2).tolist()
-            if any(offset == ABSENT for offset, _ in some):
+            some = index[first:last, time // self.chunk[1]].reshape(-1, 2)
+            if (some[:, 0] == ABSENT).any():
                 raise ValueError("a shard without one of its chunks")
-            parts = files.read_parts(path, some)
+            parts = files.read_parts(path, [(int(at), int(size)) for at, size in some])
             for (row, where), data in zip(
                 itertools.product(range(first, last), space), parts, strict=True
             ):

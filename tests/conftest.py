@@ -40,6 +40,14 @@ def _check_shapes() -> None:
 _check_shapes()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A file's tests run in one worker of pytest-xdist, those with a Prefect server all in one."""
+    for item in items:
+        server = "prefect_server" in getattr(item, "fixturenames", ())
+        flows = server or item.path.parent.name == "flows"
+        item.add_marker(pytest.mark.xdist_group("flows" if flows else str(item.path)))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _one_thread() -> None:
     """Two test sessions on one machine must not fight over its cores."""

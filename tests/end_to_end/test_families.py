@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from several import mostly_slow
 
 from pushforward import Archive, Study, evaluate, generate, simulate, train
 from pushforward.report import report
@@ -67,7 +68,7 @@ def study(name: str, root: Path) -> Study:
     return Study.load(path).smoke()
 
 
-@pytest.mark.parametrize("name", STUDIES)
+@pytest.mark.parametrize("name", mostly_slow(STUDIES, "a line", "no time"))
 def test_it_runs_to_its_report(name: str, tmp_path: Path) -> None:
     made, archive = study(name, tmp_path), Archive(tmp_path / "runs")
     simulate(made.simulation, archive)

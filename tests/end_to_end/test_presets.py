@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from several import mostly_slow
 
 from pushforward import Archive, Study, evaluate, generate, simulate, train
 from pushforward.generative import PRESETS
@@ -19,7 +20,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Archive:
     return archive
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", mostly_slow(PRESETS, "psld"))
 def test_a_preset_runs_the_smoke_study(name: str, archive: Archive) -> None:
     study = Study.load("smoke", [f"training.surrogate.preset={name}", "training.steps=8"])
     train(study.training, archive)

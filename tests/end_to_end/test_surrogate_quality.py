@@ -35,6 +35,7 @@ def scored(study: Study, root: Path, workers: int = 1) -> xr.Dataset:
     return evaluate(study.evaluation, archive).isel(variable=0)
 
 
+@pytest.mark.slow
 def test_the_zero_step_model_has_the_solver_s_spectrum(tmp_path: Path) -> None:
     scores = scored(Study.load("quickstart", SMALL), tmp_path)
     ratio = scores.ratio.sel(score="log_spectral_distance")

@@ -11,6 +11,7 @@ from functools import lru_cache
 
 import pytest
 import torch
+from several import mostly_slow
 
 from pushforward.generative import (
     PRESETS,
@@ -130,7 +131,7 @@ def law_of(x: torch.Tensor, one: Law) -> list[tuple[float, float]]:
     return found
 
 
-@pytest.mark.parametrize("name", FUNCTION_SPACE)
+@pytest.mark.parametrize("name", mostly_slow(FUNCTION_SPACE, "ddo"))
 def test_loss_is_the_same_at_every_resolution(name: Preset) -> None:
     found = [losses(name, n) for n in SIZES]
     assert found[0][0] > 4 * found[0][1]  # there is something to know beyond the Gaussian
@@ -152,7 +153,7 @@ def test_bound_per_effective_dimension_is_the_same_at_every_resolution(name: Pre
         assert apart(one_of, truth) < 4, (found, truth)
 
 
-@pytest.mark.parametrize("name", FUNCTION_SPACE)
+@pytest.mark.parametrize("name", mostly_slow(FUNCTION_SPACE, "ddo"))
 def test_law_of_samples_is_the_same_at_every_resolution(name: Preset) -> None:
     found = [law_of(samples(name, n), law(n)) for n in SIZES]
     truth = law_of(law(32).draw(20_000), law(32))

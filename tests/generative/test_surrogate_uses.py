@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from several import mostly_slow
 
 from pushforward.generative import (
     PRESETS,
@@ -255,7 +256,7 @@ class Narrow(Denoiser):
         return -0.15 * y
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", mostly_slow(PRESETS, "psld"))
 def test_calibration_levels_what_the_preset_samples_with(name: Any) -> None:
     grid, count = Grid((8, 8)), 512
     surrogate = Surrogate.fit(preset(name, backbone=SMALL), gaussian(200, grid), grid)

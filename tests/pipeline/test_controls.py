@@ -55,6 +55,7 @@ def tracer(table: Any) -> xr.Dataset:
     return table.scores(table.Tracer(first=5_000), splits=SPLITS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("control", TOGETHER)
 def test_a_tracer_that_is_wrong_is_refused_by_the_scores_that_are_named(
     control: str, table: Any, tracer: xr.Dataset
@@ -63,6 +64,7 @@ def test_a_tracer_that_is_wrong_is_refused_by_the_scores_that_are_named(
     assert table.missed(tracer)[control] == []
 
 
+@pytest.mark.slow
 def test_shuffled_variables_are_right_one_by_one(table: Any, tracer: xr.Dataset):
     refused = {
         name: {s for s in table.outside(tracer, name) if s.startswith("tracer: ")}
@@ -82,6 +84,7 @@ def test_a_wrong_ensemble_is_refused_by_the_scores_that_are_named(
     assert table.missed(found)[control] == []
 
 
+@pytest.mark.slow
 def test_every_control_is_told_from_the_solver_and_the_right_set_is_not(
     found: xr.Dataset, tracer: xr.Dataset
 ):
@@ -90,12 +93,14 @@ def test_every_control_is_told_from_the_solver_and_the_right_set_is_not(
         assert state(scores, "another set") == "not told"
 
 
+@pytest.mark.slow
 def test_every_control_is_asked_for(table: Any, found: xr.Dataset, tracer: xr.Dataset):
     assert set(found.ensemble.values) == {"another set", *CONTROLS}
     assert set(tracer.ensemble.values) == {"another set", *TOGETHER}
     assert set(table.CAUGHT) == {*CONTROLS, *TOGETHER}
 
 
+@pytest.mark.slow
 def test_every_score_must_refuse_some_control(table: Any, found: xr.Dataset, tracer: xr.Dataset):
     known = {*map(str, found.score.values), *map(str, tracer.score.values)}
     assert {name for names in table.CAUGHT.values() for name in names} <= known
@@ -139,6 +144,7 @@ def test_white_noise_is_seen_where_the_solver_has_nothing(found: xr.Dataset):
     assert noise.inside.sel(score="log_spectral_distance")
 
 
+@pytest.mark.slow
 def test_p_values_under_the_null_are_uniform(table: Any):
     # in shape: how often p is small takes more comparisons than these (test_null.py)
     null = table.p_values(20, members=16, splits=19)
@@ -156,6 +162,7 @@ def test_p_values_of_another_viscosity_are_not_uniform(table: Any):
     assert table.uniform(wrong["log_spectral_distance"]) < 1e-3
 
 
+@pytest.mark.slow
 def test_the_page_says_it_all(table: Any, found: xr.Dataset, tracer: xr.Dataset):
     page = table.page([found, tracer], {}, 1.0)
     assert "python -m benchmarks.controls_table" in page

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 from pretended import GPU, Pretence, Pretended
+from several import mostly_slow
 from torch import Tensor
 
 from pushforward import device, generation, training
@@ -175,7 +176,7 @@ OPTIONS = {
 }
 
 
-@pytest.mark.parametrize("options", OPTIONS)
+@pytest.mark.parametrize("options", mostly_slow(OPTIONS, "resident"))
 def test_verbs_store_the_same_from_a_gpu(
     options: str, stored: Callable[[Study, Path], Archive], tmp_path: Path, request: Any
 ) -> None:

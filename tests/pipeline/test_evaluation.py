@@ -117,8 +117,13 @@ def test_channels_and_times_are_variables(lineage, gray_scott):
     np.testing.assert_array_equal(
         stacked(generated, training, range(2))[:, 2], generated.u[:2].sel(time=0.5).values
     )
+
+
+@pytest.mark.slow
+def test_channels_and_times_are_scored_alone_and_jointly(lineage, gray_scott):
+    evaluation, archive = lineage(equation=gray_scott, frames=(-1, 0))
     scores = evaluate(evaluation, archive)
-    assert list(scores.variable.values) == [*names, "joint"]
+    assert list(scores.variable.values) == [*labels(evaluation.generation.training), "joint"]
     assert bool(scores.value.sel(variable="joint", score="mmd").notnull().all())
 
 

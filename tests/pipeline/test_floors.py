@@ -52,6 +52,7 @@ CLASSIFIER = tuple(score for score in SUITE if score.name == "classifier_auc")
 OTHERS = tuple(score for score in SUITE if score not in CLASSIFIER)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("variables", "suite"),
     [(["vorticity", "v"], OTHERS), (["vorticity"], CLASSIFIER)],  # the latter takes long

@@ -74,6 +74,7 @@ def most(count: int, scores: int, share: float = 0.05) -> int:
     return int(binom.isf(FALSE / scores, count, share))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sigma", [pytest.param(0.0, marks=pytest.mark.slow), 0.7])
 def test_scores_refuse_one_comparison_in_twenty_and_the_bound_would_see_three(sigma: float):
     # the fewest splits with which an ensemble can differ, and comparisons that the bound asks for
@@ -90,6 +91,7 @@ def test_scores_refuse_one_comparison_in_twenty_and_the_bound_would_see_three(si
     assert sum(map(differs, found)) <= most(count, 1)
 
 
+@pytest.mark.slow
 def test_limits_from_splits_of_a_small_pool_are_too_near_where_permutations_hold():
     count = 150
     one = partial(compared, sigma=0.7, size=16, sets=2, splits=39, names=CHEAP)

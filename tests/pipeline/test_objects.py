@@ -266,5 +266,5 @@ def test_members_are_read_from_a_bucket_as_from_a_disk(study: Study, local: Arch
         Fields(one.folder(study.simulation) / "data.zarr", study.training.stack)
         for one in (archive, local)
     ]
-    assert np.array_equal(*(one.read(range(3, 21)) for one in both))
+    assert np.array_equal(both[0].read(range(3, 21)), both[1].read(range(3, 21)))
     assert os.environ["AWS_ACCESS_KEY_ID"] == KEYS["AWS_ACCESS_KEY_ID"]

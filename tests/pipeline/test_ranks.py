@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 import torch
+from several import mostly_slow
 
 from pushforward import disk
 from pushforward import training as room
@@ -163,6 +164,7 @@ def test_two_ranks_have_the_bits_of_two_slices_though_stopped(
     assert together(fresh, 2)[0] == [0, 0]  # nothing to do
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_four_ranks_learn_the_same_up_to_round_off(alone: Archive, fresh: Archive) -> None:
     """Held against losses: AdamW divides by a gradient's size, even where that is round-off."""
@@ -174,7 +176,7 @@ def test_four_ranks_learn_the_same_up_to_round_off(alone: Archive, fresh: Archiv
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-@pytest.mark.parametrize("changes", [(LEVELS,), (STREAMED,)])
+@pytest.mark.parametrize("changes", mostly_slow([(LEVELS,), (STREAMED,)], (LEVELS,)))
 def test_two_ranks_go_through_levels_and_streams_as_two_slices(
     alone: Archive, fresh: Archive, changes: tuple[str, ...]
 ) -> None:

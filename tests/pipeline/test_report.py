@@ -160,6 +160,7 @@ def test_a_report_is_written_again_and_without_a_title(copied):
     assert archive.verify(evaluation) == []
 
 
+@pytest.mark.slow
 def test_several_variables_have_their_own_pictures(lineage, gray_scott):
     evaluation, archive = lineage(equation=gray_scott)
     evaluate(evaluation, archive)
