@@ -16,16 +16,17 @@ from tests.faults.verdict import MISSED, Injection
 
 def worker(bench: Bench, draw: Random, verb: str) -> Injection:
     """SIGKILL of a worker, after so many blocks are done: another one computes what it was at."""
-    return _killed(bench, draw, verb, lambda found: draw.choice(found.workers))
+    return _killed(bench.dask, bench, draw, verb, lambda found: draw.choice(found.workers))
 
 
 def scheduler(bench: Bench, draw: Random, verb: str) -> Injection:
     """SIGKILL of the scheduler, after so many blocks are done; the remedy is to start another."""
-    return _killed(bench, draw, verb, lambda found: found.scheduler)
+    return _killed(bench.lone_dask, bench, draw, verb, lambda found: found.scheduler)
 
 
-def _killed(bench: Bench, draw: Random, verb: str, whom: Callable[[Cluster], int]) -> Injection:
-    cluster = bench.dask
+def _killed(
+    cluster: Cluster, bench: Bench, draw: Random, verb: str, whom: Callable[[Cluster], int]
+) -> Injection:
     cluster.start()
     with bench.wide.scene(verb) as scene:
         command = _on(scene, cluster)
