@@ -1,8 +1,11 @@
-"""What Dask logs of connections that end stays off the terminal, and only meanwhile."""
+"""A scheduler that is lost: what Dask logs of it is kept away, and nobody waits for it."""
 
 from __future__ import annotations
 
 import logging
+from concurrent.futures import Future
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -18,3 +21,16 @@ def test_its_loggers_are_silent_meanwhile(name: str) -> None:
     with dask_workers._silent():
         assert not log.isEnabledFor(logging.CRITICAL)
     assert log.level == before
+
+
+@pytest.mark.parametrize("status", ["closing", "closed"])
+def test_a_call_that_nobody_will_answer_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch, status: str
+) -> None:
+    monkeypatch.setattr(dask_workers, "SECONDS", 0.01)
+    future: Future[Any] = Future()
+    client = SimpleNamespace(status=status)
+    with pytest.raises(ConnectionError, match="expected Dask's scheduler to answer"):
+        dask_workers._Answer(future, client).result()
+    future.set_result(3)  # negative control: what is answered is taken
+    assert dask_workers._Answer(future, client).result() == 3
