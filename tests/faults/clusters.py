@@ -13,6 +13,8 @@ from tests.faults.kills import await_blocks
 from tests.faults.scene import Bench, Scene
 from tests.faults.verdict import MISSED, Injection
 
+PATIENCE = "8s"
+
 
 def worker(bench: Bench, draw: Random, verb: str) -> Injection:
     """SIGKILL of a worker, after so many blocks are done: another one computes what it was at."""
@@ -44,9 +46,15 @@ def _killed(
 
 
 def _on(scene: Scene, cluster: Cluster) -> Command:
-    """The verb's command, on the cluster."""
-    words = scene.words("--cluster", str(cluster.page))
-    return scene.command(words)
+    """The verb's command, on the cluster, told to look for a lost one for so long only."""
+    return scene.command(scene.words("--cluster", str(cluster.page)), impatient)
+
+
+def impatient() -> None:
+    """Called in a process: Dask's clients give up sooner than by themselves (30 s)."""
+    import dask
+
+    dask.config.set({"distributed.comm.timeouts.connect": PATIENCE})
 
 
 def _again(scene: Scene, cluster: Cluster) -> End:
