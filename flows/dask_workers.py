@@ -14,7 +14,7 @@ import logging
 import math
 import sys
 from collections.abc import Callable, Iterator
-from concurrent.futures import CancelledError, Executor
+from concurrent.futures import CancelledError, Executor, Future, wait
 from contextlib import ExitStack, contextmanager
 from importlib import import_module
 from pathlib import Path
@@ -27,7 +27,7 @@ from pushforward.flows.clusters import Dask, Slurm
 from pushforward.progress import say
 
 LOOPBACK = "127.0.0.1"
-SECONDS = 5.0  # between two looks at jobs of which none has begun
+SECONDS = 5.0  # between two looks at jobs of which none has begun, and at a silent client
 LOST = (
     "expected Dask's workers to live, got a block over which {count} of them ended (out of "
     "memory, or of time); give them more and run the same command again: what is stored is kept"
@@ -86,10 +86,24 @@ class _Pool(Executor):
     """The client as an executor, each call on a worker of one thread."""
 
     def __init__(self, client: Any) -> None:
-        self.own = client.get_executor(pure=False)
+        self.client, self.own = client, client.get_executor(pure=False)
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-        return self.own.submit(alone, fn, *args, **kwargs)
+        return _Answer(self.own.submit(alone, fn, *args, **kwargs), self.client)
+
+
+class _Answer:
+    """The future of a call; the client forgets those that it was given while it lost touch."""
+
+    def __init__(self, future: Future[Any], client: Any) -> None:
+        self.future, self.client = future, client
+
+    def result(self) -> Any:
+        """What the call returns; ConnectionError when nobody is there any more to say it."""
+        while not wait([self.future], timeout=SECONDS).done:
+            if self.client.status in ("closing", "closed") and not self.future.done():
+                raise ConnectionError(GONE)
+        return self.future.result()
 
 
 def _processes(distributed: Any, workers: int) -> tuple[Any, int]:
@@ -180,11 +194,16 @@ def _heard(distributed: Any) -> Iterator[None]:
 
 @contextmanager
 def _silent() -> Iterator[None]:
-    """Keeps Dask's own log from the terminal: it tells of every connection that ends."""
-    log = logging.getLogger("distributed")
-    before = log.level
-    log.setLevel(logging.CRITICAL)
+    """Keeps Dask's own logs from the terminal: they tell of every connection that ends.
+
+    Its loggers have levels of their own, so each is asked; what its event loop says is tornado's.
+    """
+    known = [name for name in logging.root.manager.loggerDict if name.startswith("distributed")]
+    before = {log: log.level for log in map(logging.getLogger, [*known, "tornado.application"])}
+    for log in before:
+        log.setLevel(logging.CRITICAL + 1)
     try:
         yield
     finally:
-        log.setLevel(before)
+        for log, level in before.items():
+            log.setLevel(level)

@@ -13,7 +13,6 @@ import errno
 import hashlib
 import os
 import shutil
-import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -154,17 +153,26 @@ def link(source: Path, path: Path) -> None:
 
 
 def make_folder(path: Path, fill: Callable[[Path], object], last: str = "") -> None:
-    """Makes a folder that appears whole: `fill` fills one beside it; one that is there stays."""
+    """Makes a folder that appears whole: `fill` fills one beside it; one that is there stays.
+
+    Raises OSError where the disk refuses, and where another process took the one beside it for a
+    killed writer's: what is written after that would be half of it.
+    """
     if path.exists():
         return
     with storing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         place = partial(path)
         try:
-            fill(place)
-            for part in (*place.rglob("*"), place):
+            place.mkdir()
+            ours, whole = place / "ours", place / "whole"
+            ours.touch()
+            fill(whole)
+            for part in (*whole.rglob("*"), whole):
                 flush(part)
-            os.rename(place, path)
+            if not ours.exists():  # `fill` may have made the rest of it again
+                raise FileNotFoundError(errno.ENOENT, "swept away while it was made")
+            os.rename(whole, path)
         except OSError:
             if not path.exists():  # else another process was faster, with the same content
                 raise
@@ -204,23 +212,45 @@ def flush(path: Path) -> None:
 def sweep(folder: Path, age: float = 0.0) -> int:
     """Removes the orphans of killed writers that are older than `age` seconds; says how many.
 
-    A writer that lives touches its file all the time, so that an age of minutes spares it.
+    A writer that lives touches its file all the time, so that an age of minutes spares it. A
+    folder is renamed first: who still writes to it finds it gone, and not half of it.
     """
     count = 0
     # os.walk passes over folders that another process moves into place meanwhile
     found = [Path(at) / name for at, dirs, names in os.walk(folder) for name in dirs + names]
-    for path in (path for path in found if path.suffix == PARTIAL):
+    orphans = [path for path in found if path.suffix == PARTIAL]
+    present = now(folder) if orphans and age else 0.0
+    for path in orphans:
         try:
-            if time.time() - path.stat().st_mtime < age:
+            if age and present - path.stat().st_mtime < age:
                 continue
             if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
+                place = partial(path)
+                os.rename(path, place)
+                shutil.rmtree(place)
             else:
                 path.unlink()
         except FileNotFoundError:  # somebody else swept it, or its writer moved it into place
             continue
         count += 1
     return count
+
+
+def now(folder: Path) -> float:
+    """The time as a folder's file system has it: when a file was made there now.
+
+    Ages of files are told by that clock. This machine's may be ahead, and living writers' files
+    would look old. Where nothing can be made it is 0: nothing is old there.
+    """
+    place = partial(folder / "clock")
+    try:
+        place.touch()
+        return place.stat().st_mtime
+    except OSError:
+        return 0.0
+    finally:
+        with suppress(OSError):
+            place.unlink(missing_ok=True)
 
 
 def _replace(path: Path, data: bytes) -> None:

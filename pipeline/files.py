@@ -107,5 +107,10 @@ def sweep(folder: Place, age: float = 0.0) -> int:
     return _room(folder).sweep(folder, age)
 
 
+def now(folder: Place) -> float:
+    """The time as a folder's file system has it; of an object store this machine's."""
+    return _room(folder).now(folder)
+
+
 def _room(path: Place) -> Any:
     return disk if isinstance(path, Path) else objects

@@ -12,7 +12,6 @@ All of it is removed by renaming it first: it is there or not, whenever a kill c
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -52,14 +51,15 @@ def garbage(
     >>> garbage(Archive(tempfile.mkdtemp()))
     []
     """
-    found = [_of(path, "left by a writer that was killed") for path in _remains(archive.root, age)]
+    now, left = files.now(archive.root), "left by a writer that was killed"
+    found = [_of(path, left) for path in _remains(archive.root, now - age)]
     kept: set[str] = set()
     for one in (one for spec in keep for one in _lineage(spec)):
         kept |= {one.name, *relatives(one, archive)}
     for folder in sorted(archive.root.glob("*-*")):
         if not named(folder.name) or not folder.is_dir():
             continue
-        idle, spec = time.time() - _touched(folder), (folder / SPEC).exists()
+        idle, spec = now - _touched(folder), (folder / SPEC).exists()
         patience = age if archive.sealed(folder.name) or not spec else max(age, UNFINISHED)
         if idle < patience:
             continue
@@ -76,8 +76,8 @@ def _lineage(spec: Spec | None) -> Iterator[Spec]:
         spec = spec.upstream
 
 
-def _remains(root: Place, age: float) -> Iterator[Path]:
-    """The outermost `.partial` paths that nobody touches; none but on a disk."""
+def _remains(root: Place, since: float) -> Iterator[Path]:
+    """The outermost `.partial` paths that nobody touched since; none but on a disk."""
     if not isinstance(root, Path):
         return
     for place, folders, names in os.walk(root):
@@ -85,7 +85,7 @@ def _remains(root: Place, age: float) -> Iterator[Path]:
         folders[:] = [name for name in folders if name not in inner]
         for name in [*inner, *(n for n in names if n.endswith(files.PARTIAL))]:
             path = Path(place) / name
-            if _touched(path) <= time.time() - age:
+            if _touched(path) <= since:
                 yield path
 
 

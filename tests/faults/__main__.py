@@ -40,8 +40,12 @@ def main() -> int:
     there = [name for name in given.only if name not in here]
     with tempfile.TemporaryDirectory(prefix="faults-") as folder, Bench(Path(folder)) as bench:
         for name in here:
-            row = measure(name, bench, given.times, given.seed) | {"about": made}
-            store(given.results, name, row)
+
+            def keep(row: dict[str, Any], name: str = name) -> None:
+                store(given.results, name, row | {"about": made})
+
+            row = measure(name, bench, given.times, given.seed, keep)
+            keep(row)
             tell(name, row)
     if there:
         elsewhere(there, given)

@@ -70,7 +70,7 @@ def beside(bench: Bench, draw: Random, verb: str) -> Injection:
     """A writer is held with a file half way; another one, whose clock is ahead, comes along."""
     with bench.small.scene(verb) as scene:
         held = scene.start(arm=At(draw.randrange(scene.events), Wait(HELD)))
-        time.sleep(draw.uniform(0, scene.seconds))
+        time.sleep(draw.uniform(0, min(HELD, scene.seconds)))
         at_work = held.running
         other = scene.run(arm=Jump(draw.uniform(700.0, DAYS * 86400)))
         ends = held.end(), other

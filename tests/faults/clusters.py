@@ -13,19 +13,22 @@ from tests.faults.kills import await_blocks
 from tests.faults.scene import Bench, Scene
 from tests.faults.verdict import MISSED, Injection
 
+PATIENCE = "8s"
+
 
 def worker(bench: Bench, draw: Random, verb: str) -> Injection:
     """SIGKILL of a worker, after so many blocks are done: another one computes what it was at."""
-    return _killed(bench, draw, verb, lambda found: draw.choice(found.workers))
+    return _killed(bench.dask, bench, draw, verb, lambda found: draw.choice(found.workers))
 
 
 def scheduler(bench: Bench, draw: Random, verb: str) -> Injection:
     """SIGKILL of the scheduler, after so many blocks are done; the remedy is to start another."""
-    return _killed(bench, draw, verb, lambda found: found.scheduler)
+    return _killed(bench.lone_dask, bench, draw, verb, lambda found: found.scheduler)
 
 
-def _killed(bench: Bench, draw: Random, verb: str, whom: Callable[[Cluster], int]) -> Injection:
-    cluster = bench.dask
+def _killed(
+    cluster: Cluster, bench: Bench, draw: Random, verb: str, whom: Callable[[Cluster], int]
+) -> Injection:
     cluster.start()
     with bench.wide.scene(verb) as scene:
         command = _on(scene, cluster)
@@ -43,9 +46,15 @@ def _killed(bench: Bench, draw: Random, verb: str, whom: Callable[[Cluster], int
 
 
 def _on(scene: Scene, cluster: Cluster) -> Command:
-    """The verb's command, on the cluster."""
-    words = scene.words("--cluster", str(cluster.page))
-    return scene.command(words)
+    """The verb's command, on the cluster, told to look for a lost one for so long only."""
+    return scene.command(scene.words("--cluster", str(cluster.page)), impatient)
+
+
+def impatient() -> None:
+    """Called in a process: Dask's clients give up sooner than by themselves (30 s)."""
+    import dask
+
+    dask.config.set({"distributed.comm.timeouts.connect": PATIENCE})
 
 
 def _again(scene: Scene, cluster: Cluster) -> End:

@@ -17,16 +17,16 @@ from typing import Any
 from tests.faults.commands import children
 from tests.faults.lab import until
 
-HOST, WORKERS = "127.0.0.1", 2
+HOST = "127.0.0.1"
 QUIET = ("--no-dashboard",)
 
 
 class Cluster:
     """A scheduler and some workers, and the page that tells the command line of them."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, count: int) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self.folder, self.page = folder, folder / "cluster.yaml"
+        self.folder, self.page, self.count = folder, folder / "cluster.yaml", count
         self.parts: list[subprocess.Popen[bytes]] = []
 
     def start(self) -> None:
@@ -39,12 +39,12 @@ class Cluster:
         given = ("--scheduler-file", str(where))
         self._begin("scheduler", "--host", HOST, "--port", "0", *QUIET, *given)
         until(where.exists, "a scheduler")
-        for _ in range(WORKERS):
+        for _ in range(self.count):
             one = ("--host", HOST, "--nthreads", "1", "--nworkers", "1", "--memory-limit", "0")
             self._begin("worker", *one, *QUIET, *given)
         address = _address(where)
         self.page.write_text(f"kind: dask\naddress: {address}\n", encoding="utf-8")
-        until(lambda: _workers(address) == WORKERS, "workers")
+        until(lambda: _workers(address) == self.count, "workers")
 
     @property
     def scheduler(self) -> int:

@@ -95,23 +95,22 @@ def _line(name: str, row: Mapping[str, Any]) -> list[str]:
 def _sentences(rows: Mapping[str, Mapping[str, Any]]) -> Iterable[str]:
     for row in rows.values():
         if row["sentences"]:
-            yield f"{row['title'].capitalize()}:\n\n" + "\n".join(
-                f"    {text}" for text in row["sentences"]
-            )
+            title = row["title"][0].upper() + row["title"][1:]
+            yield f"{title}:\n\n" + "\n".join(f"    {text}" for text in row["sentences"])
 
 
 def _made(rows: Mapping[str, Mapping[str, Any]]) -> str:
-    """One phrase for each way in which rows were made."""
-    phrases = []
+    """One phrase for each way in which rows were made, with the commits they were made from."""
+    ways: dict[str, list[str]] = {}
     for row in rows.values():
         made = row["about"]
         versions = ", ".join(f"{k} {v}" for k, v in made["versions"].items() if v)
-        phrases.append(
-            f"Made on {made['date']} from commit {made['commit']}"
-            f"{' with changes' if made['changed'] else ''}, Python {made['python']}, {versions}; "
-            f"{made['machine']}; seed {row['seed']}."
-        )
-    return " ".join(dict.fromkeys(phrases))
+        way = f"Python {made['python']}, {versions}; {made['machine']}; seed {row['seed']}"
+        commit = f"{made['commit']}{' with changes' if made['changed'] else ''} ({made['date']})"
+        ways.setdefault(way, []).append(commit)
+    return " ".join(
+        f"Made from {', '.join(dict.fromkeys(commits))}: {way}." for way, commits in ways.items()
+    )
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

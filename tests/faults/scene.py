@@ -35,7 +35,7 @@ class Bench:
         return self
 
     def __exit__(self, *error: object) -> None:
-        for part in {"server", "dask"} & vars(self).keys():
+        for part in {"server", "dask", "lone_dask"} & vars(self).keys():
             getattr(self, part).kill()
 
     @cached_property
@@ -45,8 +45,13 @@ class Bench:
 
     @cached_property
     def dask(self) -> Cluster:
-        """A Dask cluster, not yet started."""
-        return Cluster(self.folder / "dask")
+        """A Dask cluster of two workers, not yet started."""
+        return Cluster(self.folder / "dask", 2)
+
+    @cached_property
+    def lone_dask(self) -> Cluster:
+        """One of a single worker, which is soon there again."""
+        return Cluster(self.folder / "lone-dask", 1)
 
     @cached_property
     def small(self) -> Subject:

@@ -65,15 +65,24 @@ FAULTS: dict[str, Fault] = {
 }
 
 
-def measure(name: str, bench: Bench, times: int, seed: int) -> dict[str, Any]:
+def measure(
+    name: str, bench: Bench, times: int, seed: int, keep: Callable[[dict[str, Any]], object]
+) -> dict[str, Any]:
     """Injects a fault until it has hit `times` times, on its verbs in turns; the row's numbers.
 
     Every injection draws from (seed, name, its number). What it draws is the same in every run;
-    what else goes on in the machine meanwhile is not.
+    what else goes on in the machine meanwhile is not. `keep` is told the row after each hit, which
+    is one that has failed while hits are wanting.
     """
     fault, began = FAULTS[name], time.monotonic()
     found: list[Injection] = []
     missed = 0
+
+    def row() -> dict[str, Any]:
+        said = {"title": fault.title, "remedy": fault.remedy, "seed": seed}
+        minutes = round((time.monotonic() - began) / 60, 2)
+        return summary(found, missed, times) | said | {"minutes": minutes}
+
     while len(found) < times and missed + len(found) < TRIES * times:
         verb = fault.verbs[len(found) % len(fault.verbs)]
         draw = Random(f"{seed}/{name}/{missed + len(found)}")
@@ -82,12 +91,8 @@ def measure(name: str, bench: Bench, times: int, seed: int) -> dict[str, Any]:
             missed += 1
         else:
             found.append(one)
-    return summary(found, missed, times) | {
-        "title": fault.title,
-        "remedy": fault.remedy,
-        "seed": seed,
-        "minutes": round((time.monotonic() - began) / 60, 2),
-    }
+            keep(row())
+    return row()
 
 
 def _inject(fault: Fault, bench: Bench, draw: Random, verb: str) -> Injection:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import email.policy  # noqa: F401
 import importlib.resources.readers  # noqa: F401
 import multiprocessing.synchronize  # noqa: F401
+from contextlib import suppress
 
 import pydantic.type_adapter  # noqa: F401
 import torch
@@ -22,6 +23,8 @@ from pushforward.provenance import code, machine
 from pushforward.simulation import template
 from tests.faults.subject import spec_of
 
+with suppress(ImportError):  # only what runs on Dask needs it
+    import distributed  # noqa: F401
 code(), machine()  # these ask git and the processor
 template(spec_of("simulate"))
 spec_of("simulate").problem().solve([0])
