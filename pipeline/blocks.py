@@ -25,7 +25,7 @@ from typing import Any, TypeVar
 import torch
 import xarray as xr
 
-from pushforward import disk, logs
+from pushforward import files, logs
 from pushforward.archive import Archive
 from pushforward.effort import Effort
 from pushforward.growth import adopt
@@ -80,7 +80,7 @@ def fill(
 def _tell(spec: Spec, archive: Archive, block: int, rate: float, left: float | None) -> None:
     """What a block took, to those who read JSON."""
     if logs.heard():
-        marker = disk.read_json(archive.marker(spec, block))
+        marker = files.read_json(archive.marker(spec, block))
         facts = {key: marker.get(key) for key in ("block", "members", "seconds", "peak_memory")}
         seconds = None if left is None else round(left, 1)
         logs.tell("block", name=spec.name, **facts, rate=round(rate, 3), left_seconds=seconds)

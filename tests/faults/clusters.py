@@ -52,9 +52,9 @@ def _on(scene: Scene, cluster: Cluster) -> Command:
 
 def impatient() -> None:
     """Called in a process: Dask's clients give up sooner than by themselves (30 s)."""
-    import dask
+    from dask import config
 
-    dask.config.set({"distributed.comm.timeouts.connect": PATIENCE})
+    config.set({"distributed.comm.timeouts.connect": PATIENCE})
 
 
 def _again(scene: Scene, cluster: Cluster) -> End:

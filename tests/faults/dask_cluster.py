@@ -83,7 +83,8 @@ def _workers(address: str) -> int:
     from distributed import Client
 
     with Client(address, timeout=30, set_as_default=False) as client:
-        return len(client.nthreads())
+        found: Any = client.nthreads()
+        return len(found)
 
 
 def kill(pid: int) -> None:

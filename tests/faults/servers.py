@@ -9,10 +9,11 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from random import Random
+from types import MappingProxyType
 
 from tests.faults.commands import Command, End
 from tests.faults.kills import await_blocks
@@ -37,12 +38,15 @@ class Beside:
 
 
 def _flow(
-    scene: Scene, server: Server, then: Callable[[], object] = nothing, **settings: str
+    scene: Scene,
+    server: Server,
+    then: Callable[[], object] = nothing,
+    settings: Mapping[str, str] = MappingProxyType({}),
 ) -> Command:
     """The verb's command as a Prefect flow."""
     mine = {k: v for k, v in server.lab.environment.items() if k.startswith("PREFECT_")}
     words = [one for one in scene.words() if one != "--no-prefect"]
-    return scene.command(words, Beside(mine | settings, then))
+    return scene.command(words, Beside({**mine, **settings}, then))
 
 
 def server(bench: Bench, draw: Random, verb: str) -> Injection:
@@ -54,7 +58,7 @@ def server(bench: Bench, draw: Random, verb: str) -> Injection:
     prefect, back = bench.server, draw.random() < 0.5
     prefect.start()
     with bench.wide.scene(verb) as scene:
-        command = _flow(scene, prefect, **({} if back else IMPATIENT))
+        command = _flow(scene, prefect, settings={} if back else IMPATIENT)
         blocks = len(bench.wide.clean.blocks(scene.spec))
         await_blocks(scene, draw.randrange(blocks - 1), lambda: command.running)
         time.sleep(draw.uniform(0, 0.05))

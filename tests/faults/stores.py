@@ -63,7 +63,8 @@ class FaultyFileSystem(LocalFileSystem):
 
     def cat_file(self, path: str, *arguments: Any, **options: Any) -> bytes:
         self._ask(putting=False)
-        return super().cat_file(path, *arguments, **options)
+        found: Any = super().cat_file(path, *arguments, **options)
+        return found
 
     def info(self, path: str, **options: Any) -> dict[str, Any]:
         self._ask(putting=False)

@@ -58,7 +58,7 @@ def lineage(ensemble: Mapping[str, int] | None = None, **changes: Any) -> Evalua
         calibration=4,
         checkpoint_every=2,
     )
-    drawn = {"members": 8, "batch": 2, "block": 4} | dict(ensemble or {})
+    drawn: dict[str, Any] = {"members": 8, "batch": 2, "block": 4} | dict(ensemble or {})
     generation = Generation(training=training, sampler=Sampler(steps=2), **drawn)
     return Evaluation(generation=generation, members=2)
 

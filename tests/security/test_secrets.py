@@ -23,6 +23,7 @@ import zarr.codecs
 from pushforward import Archive, Study, progress
 from pushforward.credentials import hidden, refuse
 from pushforward.flows import cli, runs
+from pushforward.flows.clusters import Local
 from pushforward.provenance import provenance
 
 SECRETS = {
@@ -125,7 +126,7 @@ def test_a_root_with_a_password_is_refused(
     for action in (
         lambda: refuse(root),
         lambda: Archive(root),
-        lambda: runs.as_flows(study, root, 1, ("simulate",), {}, debug=False),
+        lambda: runs.as_flows(study, root, Local(workers=1), ("simulate",), {}, debug=False),
     ):
         with pytest.raises(ValueError, match="expected a root without credentials") as refused:
             action()
