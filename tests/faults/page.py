@@ -45,6 +45,8 @@ def write(rows: Mapping[str, Mapping[str, Any]]) -> str:
     total = sum(row["injections"] for row in rows.values())
     failed = sum(row["outcomes"]["failed"] for row in rows.values())
     verdict = f"{failed} failed" if failed else "none failed"
+    if bad and not failed:
+        verdict += ", some are wanting"
     parts = [
         "# Faults",
         f"    {COMMAND}",

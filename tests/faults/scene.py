@@ -79,6 +79,7 @@ class Subject:
         self.events: dict[str, int] = {}
         self.seconds: dict[str, float] = {}
         self._numbers = itertools.count()
+        Command(["--version"], folder / "log").end()  # the fork server starts, off the clock
         for verb in subject.VERBS:
             tally = folder / f"{verb}.events"
             end = Command(self.words(verb, self.clean.root), folder / "log", Count(tally)).end()
