@@ -17,21 +17,19 @@ run at once: they write the same bits.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
-from pushforward import bounds, certificate, critical, files, layout
+from pushforward import certificate, critical, files, layout
 from pushforward.catalogue import table
 from pushforward.effort import Effort
 from pushforward.entries import Entry, entries
 from pushforward.formats import FORMAT
-from pushforward.ledger import BLOCKS, UNREADABLE, Ledger
+from pushforward.inspection import Inspected, digest_of
 from pushforward.lineage import Spec, above
 from pushforward.provenance import code, machine, now, peak, peak_memory, provenance
-from pushforward.shelf import CHECKPOINT, DATA, MANIFEST, SPEC
+from pushforward.shelf import DATA, MANIFEST, SPEC
 from pushforward.spec import KINDS, Simulation, Training
 
 if TYPE_CHECKING:
@@ -43,7 +41,7 @@ WEIGHTS = "surrogate.safetensors"
 ORPHAN_AGE = 600.0  # seconds without a write after which a `.partial` has no living writer
 
 
-class Archive(Ledger):
+class Archive(Inspected):
     """The results below a local folder, or a URL that fsspec knows (``s3://bucket/runs``).
 
     The folder is made when the first result is stored; a bucket must be there.
@@ -53,10 +51,6 @@ class Archive(Ledger):
     >>> Archive(tempfile.mkdtemp()).search()
     []
     """
-
-    def sealed(self, spec: Spec | str) -> bool:
-        """Whether the result is complete."""
-        return (self.folder(spec) / MANIFEST).exists()
 
     def require(self, spec: Spec | str) -> None:
         """Raises LookupError, with what to run, unless the result is complete."""
@@ -184,7 +178,7 @@ class Archive(Ledger):
         markers = self.markers(spec)
         faults = [marker for marker in markers if not self._intact(spec, marker)]
         for marker in faults:
-            self.marker(spec, marker["block"]).unlink(missing_ok=True)
+            files.remove(self.marker(spec, marker["block"]))
         if faults:
             numbers = ", ".join(str(marker["block"]) for marker in faults)
             raise OSError(
@@ -203,99 +197,4 @@ class Archive(Ledger):
             "blocks": markers,
             "files": {name: files.digest(folder / name) for name in self._files(spec)},
         }
-        files.write_json(folder / MANIFEST, manifest)
-
-    def verify(self, spec: Spec | str) -> list[str]:
-        """What is stored of a result but differs from its checksum: blocks and files.
-
-        >>> import tempfile
-        >>> Archive(tempfile.mkdtemp()).verify("simulation-1a2b3c4d5e")
-        Traceback (most recent call last):
-        LookupError: simulation-1a2b3c4d5e is not in ...; `search` lists what is
-        """
-        folder = self.folder(spec)
-        self.size(spec)  # is it there at all?
-        seal = files.read_json(folder / MANIFEST) if self.sealed(spec) else {}
-        markers = seal.get("blocks") or self.markers(spec)
-        bad = [f"block {one['block']}" for one in markers if not self._intact(spec, one)]
-        for name, digest in seal.get("files", {}).items():
-            path = folder / name if bounds.inside(name) else None
-            if path is None or not path.is_file() or files.digest(path) != digest:
-                bad.append(name)
-        return bad
-
-    def take(self, spec: Spec, block: int, other: str) -> bool:
-        """Takes one block from another result whose members are the same, if it has it intact.
-
-        It is linked where the file system can, else copied, and its marker with it. False where
-        the other one has no such whole block, has it in other files, or has it damaged.
-        """
-        mine, theirs = self.folder(spec), self.folder(other)
-        members = self.span(spec, block)
-        if not self.marker(other, block).exists() or self.span(other, block) != members:
-            return False
-        try:
-            marker = files.read_json(self.marker(other, block))
-        except UNREADABLE:
-            return False
-        names = sorted(marker.get("arrays", ()))
-        if names != layout.fields(mine / DATA) or not self._intact(other, marker):
-            return False
-        if not layout.take(mine / DATA, theirs / DATA, members, names):
-            return False
-        files.write_json(self.marker(spec, block), marker)
-        return True
-
-    def reopen(
-        self, spec: Spec, faults: Sequence[str], template: xr.Dataset | None
-    ) -> dict[int, dict[str, str]]:
-        """Takes away the seal and what `verify` found damaged, so that its verb makes it again.
-
-        `template` describes the arrays, if there are any: what is damaged of their description is
-        written again, and blocks that can then be read are kept. Returns the checksums that every
-        block had.
-        """
-        folder, seal = self.folder(spec), self.folder(spec) / MANIFEST
-        sealed = files.read_json(seal) if seal.exists() else {}
-        files.remove(seal)
-        if template is None:
-            for name in sealed.get("files", {}):
-                if name != SPEC and bounds.inside(name):
-                    files.remove(folder / name)
-            return {}
-        named = [name for name in faults if name.startswith(f"{DATA}/") and bounds.inside(name)]
-        described = [name.removeprefix(f"{DATA}/") for name in named]
-        if described:
-            layout.mend(folder / DATA, template, self.size(spec)[1], described)
-        markers = sealed.get("blocks") or self.markers(spec)
-        for one in markers:
-            if self._intact(spec, one):
-                files.write_json(self.marker(spec, one["block"]), one)
-            else:
-                files.remove(self.marker(spec, one["block"]))
-        return {one["block"]: one.get("arrays", {}) for one in markers}
-
-    def _intact(self, spec: Spec | str, marker: dict[str, Any]) -> bool:
-        """Whether a block can be read back as it was written."""
-        try:
-            members = range(*marker["members"])
-            path, names = self.folder(spec) / DATA, sorted(marker["arrays"])
-            whole = all(map(bounds.inside, names))
-            return whole and layout.checksums(path, members, names) == marker["arrays"]
-        except (TimeoutError, ConnectionError):  # of a store: no damage
-            raise
-        except UNREADABLE:  # a failed checksum of a chunk, a lost file, a marker that is none
-            return False
-
-    def _files(self, spec: Spec | str) -> list[str]:
-        """Everything but blocks, markers, the seal, logs, and what is made anew."""
-        folder = self.folder(spec)
-        fields = layout.fields(folder / DATA) if self.blocks(spec) else []
-        chunks = (f"{BLOCKS}/", *(f"{DATA}/{name}/c/" for name in fields))
-        return sorted(
-            path
-            for path in files.listing(folder)
-            if PurePath(path).name not in (MANIFEST, CHECKPOINT, certificate.FILE)
-            and not path.endswith((".jsonl", files.PARTIAL))
-            and not path.startswith(chunks)
-        )
+        files.write_json(folder / MANIFEST, manifest | {"sha256": digest_of(manifest)})

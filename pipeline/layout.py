@@ -160,19 +160,19 @@ def take(path: Place, other: Place, members: range, names: Sequence[str]) -> boo
     return True
 
 
-def mend(path: Place, dataset: xr.Dataset, block: int, damaged: Sequence[str]) -> None:
+def mend(path: Place, dataset: xr.Dataset, block: int, damaged: Sequence[str] | None) -> None:
     """Writes what is damaged of a group's description again, from its template.
 
-    `damaged` are paths of files in the group. Of a coordinate all files are written, since an
-    earlier version may have encoded them in another way.
+    `damaged` are paths of files in the group, None all of them. Of a coordinate all files are
+    written, since an earlier version may have encoded them in another way.
     """
-    arrays = {Path(name).parts[0] for name in damaged}
+    arrays = {Path(name).parts[0] for name in damaged or ()}
     with tempfile.TemporaryDirectory() as folder:
         fresh = Path(folder) / "whole"
         _build(fresh, dataset, block)
         for name in sorted(files.listing(fresh)):
             first = Path(name).parts[0]
-            if name in damaged or (first in arrays and first in dataset.coords):
+            if damaged is None or name in damaged or (first in arrays and first in dataset.coords):
                 files.write_bytes(path / name, (fresh / name).read_bytes())
 
 

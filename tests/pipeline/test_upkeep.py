@@ -6,6 +6,7 @@ Members of the smallest simulation there is: real fields, a few milliseconds eac
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import random
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 import zarr.codecs
 
-from pushforward import disk, layout
+from pushforward import disk, files, layout
 from pushforward.archive import Archive
 from pushforward.garbage import UNFINISHED, garbage
 from pushforward.generation import generate
@@ -216,6 +217,55 @@ def test_a_flipped_bit_anywhere_is_found_and_its_block_made_again(tmp_path: Path
     assert shards(archive, spec.name) == before
     assert archive.verify(spec.name) == []
     assert repair(spec.name, archive) == []
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_flipped_bit_in_any_file_is_found_and_mended(tmp_path: Path, seed: int):
+    archive, spec, draw = Archive(tmp_path), simulation(), random.Random(seed)
+    simulate(spec, archive)
+    before, folder = shards(archive, spec.name), archive.folder(spec)
+    name = draw.choice([name for name in sorted(files.listing(folder)) if "/c/" not in name])
+    flip(folder / name, draw.randrange(10**9))
+    if name == "spec.json":
+        with pytest.raises((OSError, ValueError, LookupError)):
+            archive.verify(spec.name) and repair(spec.name, archive)
+        return
+    assert name in archive.verify(spec.name)
+    repair(spec.name, archive)
+    assert archive.verify(spec.name) == []
+    assert shards(archive, spec.name) == before
+
+
+@pytest.mark.parametrize("text", ["{", "", None])
+def test_a_seal_that_is_damaged_is_found_and_made_again(tmp_path: Path, text: str | None):
+    archive, spec = Archive(tmp_path), simulation()
+    simulate(spec, archive)
+    seal = archive.folder(spec) / "manifest.json"
+    whole, before = archive.manifest(spec), shards(archive, spec.name)
+    # a number that is still JSON, and an array's description that it would have told of
+    seal.write_text(json.dumps(whole | {"seconds": 1e3}) if text is None else text)
+    flip(archive.folder(spec) / "data.zarr/vorticity/zarr.json", 40)
+    assert "manifest.json" in archive.verify(spec.name)
+    repair(spec.name, archive)
+    assert archive.verify(spec.name) == []
+    assert shards(archive, spec.name) == before
+    again = archive.manifest(spec)
+    assert again["files"] == whole["files"]
+    assert again["blocks"] == whole["blocks"]
+
+
+def test_weights_without_a_seal_that_tells_are_made_again(tmp_path: Path):
+    archive, drawn = Archive(tmp_path), generation(simulation())
+    simulate(drawn.training.simulation, archive)
+    train(drawn.training, archive)
+    weights = archive.folder(drawn.training) / "surrogate.safetensors"
+    before = weights.read_bytes()
+    (archive.folder(drawn.training) / "manifest.json").write_text("{")
+    flip(weights, 10**6)
+    assert archive.verify(drawn.training) == ["manifest.json"]
+    repair(drawn.training.name, archive)
+    assert archive.verify(drawn.training) == []
+    assert weights.read_bytes() == before
 
 
 def test_exactly_the_damaged_block_is_solved_again(

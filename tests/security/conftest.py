@@ -16,6 +16,7 @@ from pushforward import disk
 from pushforward.archive import Archive
 from pushforward.generation import generate
 from pushforward.generative import Architecture, Backbone, Sampler
+from pushforward.inspection import digest_of
 from pushforward.lineage import Spec
 from pushforward.simulation import simulate
 from pushforward.solvers import GaussianField, Grid, NavierStokes
@@ -101,7 +102,10 @@ def reseal() -> Callable[..., None]:
         seal = json.loads((folder / "manifest.json").read_text())
         there = [name for name in seal["files"] if (folder / name).exists()]
         files = {name: disk.digest(folder / name) for name in there}
-        (folder / "manifest.json").write_text(json.dumps(seal | {"files": files} | changes))
+        seal |= {"files": files} | changes
+        del seal["sha256"]
+        own = {"sha256": digest_of(seal)}
+        (folder / "manifest.json").write_text(json.dumps(seal | own))
 
     return again
 
