@@ -161,7 +161,7 @@ def _row(entry: Entry, archive: Archive) -> tuple[str, ...]:
     members = about["members"]
     return (
         entry.name,
-        state(entry, archive),
+        state(entry.name, archive),
         about["equation"],
         about["grid"],
         "" if members is None else str(members),
@@ -194,8 +194,9 @@ def _certified(entry: Entry, archive: Archive) -> str:
     return f"{found.worst.error:.1g}" + ("" if found.converged else ", not converged")
 
 
-def state(entry: Entry, archive: Archive) -> str:
-    if entry.sealed:
+def state(name: str, archive: Archive) -> str:
+    """How far a result is."""
+    if archive.sealed(name):
         return "complete"
-    total = len(archive.blocks(entry.name))
-    return f"{total - len(archive.missing(entry.name))} of {total} blocks" if total else "begun"
+    total = len(archive.blocks(name))
+    return f"{total - len(archive.missing(name))} of {total} blocks" if total else "begun"

@@ -170,7 +170,7 @@ class Slurm(Value):
     options: Options = ()
     setup: tuple[str, ...] = ()
     interface: Word | None = None
-    folder: Annotated[str, Field(min_length=1)] = "jobs"
+    folder: Word = "jobs"
     blocks: Blocks = Blocks()
     training: Ranks = Ranks()
 

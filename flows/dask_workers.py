@@ -136,6 +136,10 @@ def _jobs(cluster: Slurm, calls: int) -> tuple[Any, int]:
         job_directives_skip=["--mem=", "-t ", "-p ", "-A "],  # a page says what there is
         log_directory=str(folder),
         interface=cluster.interface,
+        # whoever reaches the scheduler's port could have it run code: only who has the key may
+        protocol="tls",
+        security=_package("distributed").Security.temporary(),
+        shared_temp_directory=str(folder),
         worker_extra_args=["--no-dashboard"],
         scheduler_options={"dashboard_address": f"{LOOPBACK}:0"},
     )

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from pushforward.study import Study
 
 HEARTBEAT, SILENCE = 30, 90  # seconds between a run's heartbeats, and without any until it is dead
+TAG = "pushforward"  # of every run of a deployment made here
 WATCH = "pushforward: runs whose process is gone"
 ENDS = ("Completed", "Failed", "Cancelled", "Crashed")
 
@@ -105,7 +106,7 @@ def deploy(
         parameters=parameters
         | {"root": absolute(root), "cluster": cluster.model_dump(mode="json")},
         description=escape(study.description or study.title, quote=False),  # is Markdown
-        tags=["pushforward", study.simulation.equation.kind],
+        tags=[TAG, study.simulation.equation.kind],
         concurrency_limit=ConcurrencyLimitConfig(
             limit=1, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE
         ),
@@ -133,12 +134,11 @@ def make_pool(name: str) -> None:
 
 
 def watch(silence: float = SILENCE) -> None:
-    """Has the server call a run crashed whose heartbeats stop for so many seconds; once."""
-    try:
-        _: Any = Automation.read(name=WATCH)  # no coroutine where no loop runs
-        return
-    except ValueError:
-        pass
+    """Has the server call a run of ours crashed whose heartbeats stop for so many seconds.
+
+    Of ours alone, by their tag: other people's beat as they please. One that an earlier version
+    made is made to say the same.
+    """
     alive = "prefect.flow-run.heartbeat"
     automation = Automation(
         name=WATCH,
@@ -146,6 +146,10 @@ def watch(silence: float = SILENCE) -> None:
             after={alive},
             expect={alive, *(f"prefect.flow-run.{end}" for end in ENDS)},
             match={"prefect.resource.id": "prefect.flow-run.*"},
+            match_related={
+                "prefect.resource.role": "tag",
+                "prefect.resource.id": f"prefect.tag.{TAG}",
+            },
             for_each={"prefect.resource.id"},
             posture=Posture.Proactive,
             threshold=1,
@@ -157,4 +161,10 @@ def watch(silence: float = SILENCE) -> None:
             )
         ],
     )
-    _ = automation.create()
+    try:
+        there: Any = Automation.read(name=WATCH)  # no coroutine where no loop runs
+    except ValueError:
+        _ = automation.create()
+        return
+    automation.id = there.id
+    _ = automation.update()

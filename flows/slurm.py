@@ -70,8 +70,17 @@ def state(job: str) -> str:
 
 
 def queued(name: str, comment: str) -> str | None:
-    """The number of this user's job of that name and comment, if there is one in the queue."""
+    """The number of this user's job of that name and comment, if there is one in the queue.
+
+    Raises OSError where Slurm does not answer.
+    """
     done = _ask("squeue", "--noheader", "--me", "--name", name, "--format=%A %k")
+    if done.returncode:  # it may be in the queue: a second one would write the same checkpoint
+        said = [*done.stderr.strip().splitlines(), "no reason"][0]
+        raise OSError(
+            f'expected squeue to list jobs, got "{said}"; run the same command when Slurm answers '
+            "again"
+        )
     for line in done.stdout.splitlines():
         job, _, said = line.strip().partition(" ")
         if said.strip() == comment:

@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from pushforward.flows.browse import RUNS, Root, find, state
-from pushforward.flows.usage import UsageError, loaded
+from pushforward.flows.usage import UsageError, loaded, sentence
 
 FLAG = Parameter(negative="", show_default=False)
 
@@ -35,24 +35,37 @@ def verify(
         Processes for blocks that are made again.
     """
     from pushforward.archive import Archive
+    from pushforward.entries import names
+    from pushforward.files import Damaged
     from pushforward.repair import repair as mend
     from pushforward.spec import KINDS
 
     archive = Archive(root)
     order = [*KINDS]  # upstream first: the others are made of it
-    found = [find(archive, name)] if name else archive.search()
+    # by their folders: a damaged one may not say what it is
+    found = [one for one in names(archive.root) if one.startswith(name or "")]
+    if name and len(found) != 1:
+        found = [find(archive, name).name]
     damaged = 0
-    for entry in sorted(found, key=lambda one: order.index(one.kind)):
-        faults = archive.verify(entry.name)
-        told = "intact" if entry.sealed else state(entry, archive)
-        if faults:
-            told = f"damaged: {', '.join(faults)}"
-            if repair:
-                mend(entry.name, archive, workers=workers)
+    for one in sorted(found, key=lambda one: order.index(one.partition("-")[0])):
+        try:
+            faults = archive.verify(one)
+            told = "intact" if archive.sealed(one) else state(one, archive)
+            if faults:
+                told = f"damaged: {', '.join(faults)}"
+            if faults and repair:
+                mend(one, archive, workers=workers)
                 told += "; made again"
-            else:
-                damaged += 1
-        print(f"{entry.name}: {told}")
+            damaged += bool(faults) and not repair
+        except (
+            Damaged,
+            ValueError,
+            KeyError,
+            TypeError,
+        ) as error:  # its spec: not mended
+            told = f"damaged: {sentence(error)}"
+            damaged += 1
+        print(f"{one}: {told}")
     return 1 if damaged else 0
 
 

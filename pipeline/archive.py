@@ -12,7 +12,8 @@
 A block is done when its marker exists. A result is complete when it is sealed; before that every
 block is read back and compared with its marker. Everything is written atomically and all that a
 process decides on is on disk, so a verb may be killed at any instant and run again, and two may
-run at once: they write the same bits.
+run at once: machines of one instruction set write the same bits, and where two of different ones
+meet in a block, the bits that were stored last are the ones that are sealed.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from pushforward.entries import Entry, entries
 from pushforward.formats import FORMAT
 from pushforward.inspection import Inspected, digest_of
 from pushforward.lineage import Spec, above
+from pushforward.progress import say
 from pushforward.provenance import code, machine, now, peak, peak_memory, provenance
 from pushforward.shelf import DATA, MANIFEST, SPEC
 from pushforward.spec import KINDS, Simulation, Training
@@ -59,7 +61,7 @@ class Archive(Inspected):
         folder = self.folder(spec)
         kind = folder.name.partition("-")[0]
         call = f"{KINDS[kind].verb}(study.{kind}, archive)"
-        if not (folder / SPEC).exists():
+        if not files.exists(folder / SPEC):
             raise LookupError(f"{folder.name} is not in {self.root}; run {call} first")
         count, left = len(self.blocks(spec)), len(self.missing(spec))
         state = f"is incomplete ({count - left} of {count} blocks)" if count else "is incomplete"
@@ -97,8 +99,9 @@ class Archive(Inspected):
         """
         self.require(spec)
         path = self.folder(spec) / DATA
-        if not path.exists():
+        if not files.exists(path):
             raise LookupError(f"expected arrays in {path.parent}, got files only; read these")
+        self._complete(spec)
         known = self.stored(spec) if isinstance(spec, str) else spec
         dataset = critical.opened(path, **options)
         if isinstance(known, Simulation):
@@ -157,7 +160,15 @@ class Archive(Inspected):
                 "code": code(),
                 "time": now(),
             }
+            other = self._marked(spec, block)
             files.write_json(self.marker(spec, block), marker)
+            if other is not None and other.get("arrays") != stored:
+                # another machine sealed its own bits meanwhile, over which these were written
+                files.remove(self.folder(spec) / MANIFEST)
+                say(
+                    f"{spec.name}: block {block} was stored by another machine meanwhile, with "
+                    "other bits; this one's stay, and the result is sealed again"
+                )
         except FileNotFoundError:
             # another process did this block too, and swept this one's file when it sealed
             if not self.done(spec, block):
@@ -176,6 +187,8 @@ class Archive(Inspected):
         if self.missing(spec):
             self.require(spec)
         markers = self.markers(spec)
+        if len(markers) < len(self.blocks(spec)):  # somebody found one damaged meanwhile
+            self.require(spec)
         faults = [marker for marker in markers if not self._intact(spec, marker)]
         for marker in faults:
             files.remove(self.marker(spec, marker["block"]))

@@ -138,7 +138,7 @@ def read(folder: places.Place) -> Certificate | None:
     >>> read(places.place("nowhere")) is None
     True
     """
-    if not (folder / FILE).exists():
+    if not files.exists(folder / FILE):
         return None
     try:
         return Certificate.model_validate(files.read_json(folder / FILE))

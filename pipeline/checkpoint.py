@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from pushforward import files
 from pushforward.archive import Archive
 from pushforward.bands import added
 from pushforward.ema import Decay, Power, Rule, follow
@@ -143,7 +144,7 @@ class Checkpoint:
         Raises ValueError for a checkpoint of something else, OSError for a damaged one.
         """
         path = self.archive.folder(self.training) / CHECKPOINT
-        if not path.is_file():
+        if not files.exists(path):
             return False
         try:
             tensors, values = self.archive.read_tensors(self.training, CHECKPOINT)

@@ -85,6 +85,15 @@ def write_bytes(path: Path, data: bytes) -> None:
             deque(pool.map(flush, folders), maxlen=0)
 
 
+def exists(path: Path) -> bool:
+    """Whether there is a file or a folder; OSError where the disk does not say."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
+
+
 def read_bytes(path: Path) -> bytes:
     """The bytes of a file; FileNotFoundError where there is none."""
     return path.read_bytes()

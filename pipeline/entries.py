@@ -79,19 +79,27 @@ def entries(root: Place) -> Iterator[Entry]:
 
     One that is damaged, or of a later format, is only told of.
     """
-    for path in sorted(root.glob(f"*/{SPEC}")):
-        if not named(path.parent.name):  # somebody else's
-            continue
-        seal = path.with_name(MANIFEST)
+    for name in names(root):
+        path, seal = root / name / SPEC, root / name / MANIFEST
         try:
             values = readable(files.read_json(path), path)
-            manifest = files.read_json(seal) if seal.exists() else None
-        except (OSError, ValueError) as error:
-            say(str(error))
+            said = tuple(values["from"]) if "from" in values else None
+            facts = values["kind"], files.exists(seal), dict(values["spec"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            say(f"{name}: {error}" if isinstance(error, OSError) else f"{name}: damaged {SPEC}")
             continue
-        said = tuple(values["from"]) if "from" in values else None
-        facts = values["kind"], seal.exists(), values["spec"], manifest, path.parent, said
-        yield Entry(path.parent.name, *facts)
+        manifest = None
+        if facts[1]:
+            try:
+                manifest = files.read_json(seal)
+            except OSError as error:
+                say(str(error))
+        yield Entry(name, *facts, manifest, path.parent, said)
+
+
+def names(root: Place) -> list[str]:
+    """The folders that are called like results and hold a spec, in order."""
+    return sorted(path.parent.name for path in root.glob(f"*/{SPEC}") if named(path.parent.name))
 
 
 def _facts(values: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:

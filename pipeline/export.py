@@ -36,7 +36,7 @@ def intake(archive: Archive, **where: Any) -> dict[str, Any]:
         "sources": {
             entry.name: _source(archive, row(entry, archive), entry.spec.get("storage"))
             for entry in archive.search(**where)
-            if entry.sealed and (archive.folder(entry.name) / DATA).exists()
+            if entry.sealed and files.exists(archive.folder(entry.name) / DATA)
         },
     }
 

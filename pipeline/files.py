@@ -18,9 +18,18 @@ from pushforward.places import Place
 __all__ = ["PARTIAL", "Stat"]
 
 
+class Damaged(OSError):
+    """A file that is there and holds something else than it should."""
+
+
 def write_bytes(path: Place, data: bytes) -> None:
     """Stores a file atomically and durably, making its folders when needed."""
     _room(path).write_bytes(path, data)
+
+
+def exists(path: Place) -> bool:
+    """Whether there is a file or a folder; OSError where nobody can say."""
+    return _room(path).exists(path)
 
 
 def read_bytes(path: Place) -> bytes:
@@ -55,11 +64,11 @@ def write_json(path: Place, values: Any) -> None:
 
 
 def read_json(path: Place) -> Any:
-    """The JSON values in a file; OSError, with what to do, when it holds something else."""
+    """The JSON values in a file; `Damaged`, with what to do, when it holds something else."""
     try:
         return json.loads(read_bytes(path).decode())
     except ValueError as error:  # of JSON, or of UTF-8
-        raise OSError(
+        raise Damaged(
             f"expected JSON in {path}, got a damaged file ({error}); remove the folder "
             f"{path.parent} and run its verb again"
         ) from None

@@ -59,13 +59,13 @@ def garbage(
     for folder in sorted(archive.root.glob("*-*")):
         if not named(folder.name) or not folder.is_dir():
             continue
-        idle, spec = now - _touched(folder), (folder / SPEC).exists()
+        idle, spec = now - _touched(folder), files.exists(folder / SPEC)
         patience = age if archive.sealed(folder.name) or not spec else max(age, UNFINISHED)
-        if idle < patience:
+        if idle < patience or folder.name in kept:
             continue
         if not spec:
             found.append(_of(folder, "holds no spec"))
-        elif keep and folder.name not in kept:
+        elif keep:
             found.append(_of(folder, "in none of these studies"))
     return found
 

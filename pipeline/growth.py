@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from pushforward import bounds
+from pushforward import bounds, files
 from pushforward.archive import Archive
 from pushforward.lineage import Spec
 from pushforward.progress import say
@@ -32,6 +32,13 @@ def adopt(spec: Spec, archive: Archive) -> int:
         if not missing:
             break
         if bounds.stray(archive.folder(other), archive.root):  # its blocks may not be its own
+            continue
+        size, theirs = archive.size(spec)[1], archive.size(other)[1]
+        if size != theirs:
+            say(
+                f"{spec.name}: the members of {other} lie in blocks of {theirs}, not of {size}: "
+                f"they are computed again; give the study `block: {theirs}` to take them"
+            )
             continue
         some = sum(archive.take(spec, block, other) for block in missing)
         if some:
@@ -72,7 +79,7 @@ def grown(simulation: Simulation, archive: Archive, by: int) -> Simulation:
     there = {
         archive.size(name)[0]: archive.sealed(name)
         for name in (simulation.name, *relatives(simulation, archive))
-        if (archive.folder(name) / SPEC).exists()
+        if files.exists(archive.folder(name) / SPEC)
     }
     if not there:
         return simulation

@@ -4,7 +4,7 @@
     blocks/*.json      are told again in the manifest
     data.zarr          shards by the checksums of their values, all else by that of the file
 
-Logs (.jsonl) and the certificate, which are made anew, are no part of it.
+Logs (.jsonl), and the certificate and the report, which are made anew, are no part of it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import xarray as xr
 from pushforward import bounds, certificate, files, layout
 from pushforward.ledger import BLOCKS, UNREADABLE, Ledger
 from pushforward.lineage import Spec
-from pushforward.shelf import CHECKPOINT, DATA, MANIFEST, SPEC
+from pushforward.shelf import CHECKPOINT, DATA, MANIFEST, REPORT, SPEC
 
 
 class Inspected(Ledger):
@@ -33,7 +33,7 @@ class Inspected(Ledger):
 
     def sealed(self, spec: Spec | str) -> bool:
         """Whether the result is complete."""
-        return (self.folder(spec) / MANIFEST).exists()
+        return files.exists(self.folder(spec) / MANIFEST)
 
     def verify(self, spec: Spec | str) -> list[str]:
         """What is stored of a result but differs from its checksum: blocks and files.
@@ -48,9 +48,12 @@ class Inspected(Ledger):
         bad = [MANIFEST] if self.sealed(spec) and not seal else []
         markers = seal.get("blocks") or self.markers(spec)
         bad += [f"block {one['block']}" for one in markers if not self._intact(spec, one)]
+        if seal:  # every block is sealed
+            there = {one["block"] for one in markers}
+            bad += [f"block {block}" for block in self.blocks(spec) if block not in there]
         for name, digest in seal.get("files", {}).items():
             path = folder / name if bounds.inside(name) else None
-            if path is None or not path.is_file() or files.digest(path) != digest:
+            if path is None or not files.exists(path) or files.digest(path) != digest:
                 bad.append(name)
         told = {one["block"]: one for one in self.markers(spec)} if seal else {}
         for one in seal.get("blocks", ()):
@@ -66,11 +69,8 @@ class Inspected(Ledger):
         """
         mine, theirs = self.folder(spec), self.folder(other)
         members = self.span(spec, block)
-        if not self.marker(other, block).exists() or self.span(other, block) != members:
-            return False
-        try:
-            marker = files.read_json(self.marker(other, block))
-        except UNREADABLE:
+        marker = self._marked(other, block)
+        if marker is None or self.span(other, block) != members:
             return False
         names = sorted(marker.get("arrays", ()))
         if names != layout.fields(mine / DATA) or not self._intact(other, marker):
@@ -110,6 +110,24 @@ class Inspected(Ledger):
                 files.remove(self.marker(spec, one["block"]))
         return {one["block"]: one.get("arrays", {}) for one in markers}
 
+    def _marked(self, spec: Spec | str, block: int) -> dict[str, Any] | None:
+        """The marker of a block; None where it is not there, or damaged."""
+        try:
+            return files.read_json(self.marker(spec, block))
+        except UNREADABLE:
+            return None
+
+    def _complete(self, spec: Spec | str) -> None:
+        """Raises OSError for a result of whose shards some are lost: Zarr would give NaN."""
+        path, blocks = self.folder(spec) / DATA, [*map(str, self.blocks(spec))]
+        for name in layout.fields(path) if blocks else []:
+            there = {one.partition("/")[0] for one in files.listing(path / name / "c")}
+            if lost := [block for block in blocks if block not in there]:
+                raise OSError(
+                    f"expected {len(blocks)} shards in {path / name}, got none for block "
+                    f"{', '.join(lost[:5])}; run `pushforward verify --repair`"
+                )
+
     def _seal(self, spec: Spec | str) -> dict[str, Any]:
         """What the manifest holds; nothing where it is not there, or not what was sealed."""
         path = self.folder(spec) / MANIFEST
@@ -117,9 +135,7 @@ class Inspected(Ledger):
             seal = files.read_json(path)
             own = seal.pop("sha256", None)  # which those before 2026-11-29 do not have
             return seal if own in (None, digest_of(seal)) else {}
-        except UNREADABLE as error:
-            if isinstance(error, (TimeoutError, ConnectionError)):
-                raise
+        except UNREADABLE:
             return {}
 
     def _intact(self, spec: Spec | str, marker: dict[str, Any]) -> bool:
@@ -129,8 +145,6 @@ class Inspected(Ledger):
             path, names = self.folder(spec) / DATA, sorted(marker["arrays"])
             whole = all(map(bounds.inside, names))
             return whole and layout.checksums(path, members, names) == marker["arrays"]
-        except (TimeoutError, ConnectionError):  # of a store: no damage
-            raise
         except UNREADABLE:  # a failed checksum of a chunk, a lost file, a marker that is none
             return False
 
@@ -142,7 +156,7 @@ class Inspected(Ledger):
         return sorted(
             path
             for path in files.listing(folder)
-            if PurePath(path).name not in (MANIFEST, CHECKPOINT, certificate.FILE)
+            if PurePath(path).name not in (MANIFEST, CHECKPOINT, certificate.FILE, REPORT)
             and not path.endswith((".jsonl", files.PARTIAL))
             and not path.startswith(chunks)
         )

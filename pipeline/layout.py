@@ -91,7 +91,8 @@ def chunks(shape: Sequence[int], block: int, itemsize: int) -> tuple[int, ...]:
     """
     size = [1] * len(shape)
     # fields from the last axis upwards, then members, then times
-    order = [*reversed(range(min(2, len(shape) - 1), len(shape))), 0, 1]
+    fields = [*reversed(range(min(2, len(shape) - 1), len(shape)))] if len(shape) > 1 else []
+    order = [*fields, *(axis for axis in range(min(2, len(shape))) if axis not in fields)]
     for axis in order:
         bytes_now = math.prod(size) * itemsize
         if bytes_now >= SMALL:

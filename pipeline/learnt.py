@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from pushforward import bands, figures, page
+from pushforward import bands, figures, files, page
 from pushforward.archive import Archive
 from pushforward.curve import FILE as METRICS
 from pushforward.generative import PRESETS
@@ -100,7 +100,7 @@ def _averaged(spec: Training) -> str:
 
 def _likelihood(archive: Archive, spec: Training) -> str:
     """The bound on the log-likelihood of held-out members, where training measured it."""
-    if not (archive.folder(spec) / LIKELIHOOD).exists():
+    if not files.exists(archive.folder(spec) / LIKELIHOOD):
         return ""
     found = archive.read_json(spec, LIKELIHOOD)
     if not found:
@@ -114,7 +114,7 @@ def _likelihood(archive: Archive, spec: Training) -> str:
 
 def _calibration(archive: Archive, spec: Training) -> list[str]:
     """How calibrated the denoiser is per shell and noise level, where training measured it."""
-    if not (archive.folder(spec) / CALIBRATION).exists():
+    if not files.exists(archive.folder(spec) / CALIBRATION):
         return []
     values = archive.read_json(spec, CALIBRATION)
     ratio = np.asarray(values["ratio"], dtype=float).mean(axis=1)  # over channels

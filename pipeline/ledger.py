@@ -16,7 +16,8 @@ from pushforward.places import Place
 from pushforward.shelf import Shelf
 
 BLOCKS = "blocks"
-UNREADABLE = (OSError, ValueError, RuntimeError, KeyError, TypeError)
+# read, and not what was written; any other OSError says nothing of what is stored
+UNREADABLE = (files.Damaged, FileNotFoundError, ValueError, RuntimeError, KeyError, TypeError)
 
 
 class Ledger(Shelf):
@@ -43,12 +44,12 @@ class Ledger(Shelf):
     def missing(self, spec: Spec | str) -> list[int]:
         """The blocks that are not done."""
         folder = self.folder(spec) / BLOCKS
-        there = {path.name for path in folder.glob("*.json")} if folder.is_dir() else set()
+        there = set(files.listing(folder))
         return [block for block in self.blocks(spec) if _name(block) not in there]
 
     def done(self, spec: Spec | str, block: int) -> bool:
         """Whether one block is done."""
-        return self.marker(spec, block).exists()
+        return files.exists(self.marker(spec, block))
 
     def marker(self, spec: Spec | str, block: int) -> Place:
         """Where a block's marker lies, or would lie."""

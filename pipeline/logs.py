@@ -49,6 +49,16 @@ class Json(logging.Formatter):
         return hidden(json.dumps(line, default=str))
 
 
+class Lines(logging.FileHandler):
+    """A file of lines; one that cannot be written is told once, and a run is not ended by it."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        self.setLevel(logging.CRITICAL + 1)
+        say = logging.getLogger("pushforward")
+        say.removeHandler(self)
+        say.warning(f"expected to write the log {self.baseFilename}, got a refusal; it ends here")
+
+
 def heard() -> bool:
     """Whether anybody reads events."""
     readers = [one for one in events.handlers if isinstance(one.formatter, Json)]
@@ -65,9 +75,7 @@ def tell(event: str, **facts: Any) -> None:
 def handler(where: str) -> logging.Handler:
     """What writes JSON to stderr (`json`) or to a file."""
     made = (
-        logging.StreamHandler()
-        if where == "json"
-        else logging.FileHandler(where, encoding="utf-8", delay=True)
+        logging.StreamHandler() if where == "json" else Lines(where, encoding="utf-8", delay=True)
     )
     made.setFormatter(Json())
     return made

@@ -77,6 +77,19 @@ def read_tail(path: UPath, size: int) -> bytes:
         return _plain(path.fs.cat_file(path.path, start=-size))
 
 
+def exists(path: UPath) -> bool:
+    """Whether there is an object, or a folder; OSError where the store does not say.
+
+    Not asked as `is_file`: fsspec takes any refusal for a no.
+    """
+    with asking(path, "look for"):
+        try:
+            path.fs.info(path.path)
+        except FileNotFoundError:
+            return False
+    return True
+
+
 def digest(path: UPath) -> str:
     """The SHA-256 of an object, in hex."""
     return hashlib.sha256(read_bytes(path)).hexdigest()
@@ -130,7 +143,7 @@ def link(source: UPath, path: UPath) -> None:
 
 def make_folder(path: UPath, fill: Callable[[Path], object], last: str) -> None:
     """Makes a folder that is there when its file `last` is: `fill` fills a local one first."""
-    if (path / last).exists():
+    if exists(path / last):
         return
     with tempfile.TemporaryDirectory() as folder:
         local = Path(folder) / "whole"

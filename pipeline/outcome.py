@@ -25,7 +25,7 @@ def outcome(folder: Place) -> dict[str, float]:
     >>> outcome(Path("nowhere"))
     {}
     """
-    if not (folder / FILE).exists():
+    if not files.exists(folder / FILE):
         return {}
     try:
         return _numbers(files.read_json(folder / FILE))

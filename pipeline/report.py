@@ -14,7 +14,7 @@ from html import escape
 
 import xarray as xr
 
-from pushforward import controls, figures, learnt, lines, origin, page, summary
+from pushforward import controls, figures, files, learnt, lines, origin, page, summary
 from pushforward.archive import Archive
 from pushforward.certificate_table import section as certified
 from pushforward.claims import SEEDS, across_seeds
@@ -29,10 +29,11 @@ from pushforward.places import Place
 from pushforward.progress import say
 from pushforward.samples import limits, samples
 from pushforward.score_table import score_table
+from pushforward.shelf import REPORT
 from pushforward.spec import Evaluation
 from pushforward.study import Study
 
-FILE = "report.html"
+FILE = REPORT
 WORDS = {
     "solver": "solver, held-out members",
     "trained": "trained surrogate",
@@ -59,7 +60,7 @@ def report(
     LookupError: evaluation-... is not in nowhere; run evaluate(study.evaluation, archive) first
     """
     archive.require(evaluation)
-    page_is_there = (archive.folder(evaluation) / FILE).is_file()
+    page_is_there = files.exists(archive.folder(evaluation) / FILE)
     if page_is_there and not again:
         say(f"report: {archive.folder(evaluation) / FILE} is there: nothing to do")
         return archive.folder(evaluation) / FILE
@@ -131,7 +132,7 @@ def _trainings(evaluation: Evaluation, archive: Archive) -> str:
 
 def _controls(evaluation: Evaluation, archive: Archive) -> xr.Dataset | None:
     """What was stored of the controls."""
-    if not (archive.folder(evaluation) / controls.FILE).exists():
+    if not files.exists(archive.folder(evaluation) / controls.FILE):
         return None
     return restore(archive.read_json(evaluation, controls.FILE))
 

@@ -23,6 +23,7 @@ from pushforward.places import Place, place
 from pushforward.spec import KINDS, restore
 
 DATA, SPEC, MANIFEST = "data.zarr", "spec.json", "manifest.json"
+REPORT = "report.html"
 CHECKPOINT = "checkpoint.safetensors"  # of a training that runs: no part of its result
 
 
@@ -101,7 +102,8 @@ class Shelf:
         """
         path = self.file(spec, filename)
         seal = path.with_name(MANIFEST)
-        if seal.exists() and files.read_json(seal)["files"].get(filename) != files.digest(path):
+        told = files.read_json(seal)["files"] if files.exists(seal) else None
+        if told is not None and told.get(filename) != files.digest(path):
             raise OSError(
                 f"expected {path} as it was sealed, read back something else; remove the folder "
                 f"{path.parent} and run its verb again"
@@ -153,7 +155,7 @@ class Shelf:
         Raises LookupError, with what there is, for one that is not.
         """
         path = self.folder(spec) / filename
-        if not path.is_file():
+        if not files.exists(path):
             there = sorted(item.name for item in path.parent.glob("*") if item.is_file())
             raise LookupError(
                 f"expected {filename} in {path.parent}, got {', '.join(there) or 'no files'}; "

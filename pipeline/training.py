@@ -23,7 +23,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pushforward import snapshots
+from pushforward import files, snapshots
 from pushforward.archive import WEIGHTS, Archive
 from pushforward.batches import Members
 from pushforward.blocks import done
@@ -90,7 +90,7 @@ def train(
         torch.set_num_threads(1 if training.slices > 1 else threads or before)
         try:
             # the weights are the last thing stored before the seal
-            if not ranks.agree((archive.folder(training) / WEIGHTS).is_file()):
+            if not ranks.agree(files.exists(archive.folder(training) / WEIGHTS)):
                 learn(training, archive, ranks, stop, log if ranks.first else None)
         finally:
             torch.set_num_threads(before)

@@ -40,6 +40,7 @@ def _check_shapes() -> None:
 _check_shapes()
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A file's tests run in one worker of pytest-xdist, those with a Prefect server all in one."""
     for item in items:

@@ -298,6 +298,26 @@ def test_verify_finds_intact_results_and_a_damaged_one(
     assert command("verify", "--root", root).out == intact.out
 
 
+def test_verify_mends_a_seal_that_is_no_json_and_names_a_spec_that_is_none(
+    command, study: Study, by_verbs: Path, tmp_path: Path
+) -> None:
+    root = tmp_path / "runs"
+    shutil.copytree(by_verbs, root)
+    drawn, solved = study.generation.name, study.simulation.name
+    (root / drawn / "manifest.json").write_bytes(b"\xff")
+    found = command("verify", "--root", root)
+    assert found.code == 1
+    assert f"{drawn}: damaged: manifest.json" in found.out
+    mended = command("verify", drawn, "--repair", "--root", root)
+    assert mended.code == 0
+    assert "made again" in mended.out
+    assert command("verify", "--root", root).code == 0
+    text = (root / solved / "spec.json").read_text()
+    (root / solved / "spec.json").write_text(text.replace('"spec"', '"spek"'))
+    assert command("list", "--root", root).code == 0
+    assert command("verify", "--root", root).code == 1
+
+
 def test_gc_names_what_it_would_remove_and_asks(
     command, study: Study, by_verbs: Path, tmp_path: Path
 ) -> None:

@@ -26,6 +26,7 @@ from pushforward.garbage import garbage
 from pushforward.generation import generate
 from pushforward.places import absolute, place
 from pushforward.repair import repair
+from pushforward.shelf import CHECKPOINT
 from pushforward.simulation import simulate
 from pushforward.study import Study
 from pushforward.training import train
@@ -213,12 +214,45 @@ def test_a_store_that_does_not_answer_is_no_damage(
     simulate(study.simulation, archive)
     assert archive.verify(study.simulation) == []
 
-    def late(*_: object) -> None:
-        raise TimeoutError("no answer")
+    for refusal in (
+        TimeoutError("no answer"),
+        PermissionError(13, "expired"),
+        OSError(16, "busy"),
+    ):
 
-    monkeypatch.setattr(layout, "checksums", late)
-    with pytest.raises(TimeoutError):
-        archive.verify(study.simulation)
+        def refuse(*_: object, refusal: OSError = refusal) -> None:
+            raise refusal
+
+        with monkeypatch.context() as patch:
+            patch.setattr(layout, "checksums", refuse)
+            with pytest.raises(type(refusal)):
+                archive.verify(study.simulation)
+            files.remove(archive.folder(study.simulation) / "manifest.json")
+            with pytest.raises(type(refusal)):
+                archive.seal(study.simulation)
+        assert archive.missing(study.simulation) == []
+        archive.seal(study.simulation)
+
+
+def test_a_refused_question_is_not_a_no(study: Study, memory: str, monkeypatch):
+    archive = Archive(memory)
+    simulate(study.simulation, archive)
+    short = study.training.model_copy(update={"steps": 40})
+    with pytest.raises(InterruptedError):
+        train(short, archive, max_seconds=1e-9)
+    before = files.read_bytes(archive.folder(short) / CHECKPOINT)
+    info = type(archive.root.fs).info
+
+    def refuse(self, path: str, **options: object):
+        if path.endswith(CHECKPOINT):
+            raise PermissionError(13, "the token expired")
+        return info(self, path, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(archive.root.fs), "info", refuse)
+        with pytest.raises(OSError, match="the token expired"):
+            train(short, archive)
+    assert files.read_bytes(archive.folder(short) / CHECKPOINT) == before
 
 
 def test_credentials_are_no_part_of_a_url():

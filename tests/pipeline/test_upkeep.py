@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import random
 from pathlib import Path
@@ -20,6 +21,7 @@ from pushforward.archive import Archive
 from pushforward.garbage import UNFINISHED, garbage
 from pushforward.generation import generate
 from pushforward.generative import Architecture, Backbone, Sampler
+from pushforward.inspection import digest_of
 from pushforward.repair import repair
 from pushforward.simulation import simulate
 from pushforward.solvers import GaussianField, Grid, NavierStokes
@@ -252,6 +254,64 @@ def test_a_seal_that_is_damaged_is_found_and_made_again(tmp_path: Path, text: st
     again = archive.manifest(spec)
     assert again["files"] == whole["files"]
     assert again["blocks"] == whole["blocks"]
+
+
+def test_a_seal_without_one_of_its_blocks_is_not_intact(tmp_path: Path):
+    archive, spec = Archive(tmp_path), simulation()
+    simulate(spec, archive)
+    seal = archive.manifest(spec)
+    seal["blocks"].pop(1)
+    del seal["sha256"]
+    archive.write_json(spec, "manifest.json", seal | {"sha256": digest_of(seal)})
+    assert archive.verify(spec.name) == ["block 1"]
+    repair(spec.name, archive)
+    assert archive.verify(spec.name) == []
+    assert len(archive.manifest(spec)["blocks"]) == 3
+
+
+def test_a_lost_shard_is_not_read_as_numbers_that_are_none(tmp_path: Path):
+    archive, spec = Archive(tmp_path), simulation()
+    simulate(spec, archive)
+    shard(archive, spec.name, "vorticity", 2).unlink()
+    with pytest.raises(OSError, match=r"got none for block 2; run `pushforward verify"):
+        archive.open(spec)
+    repair(spec.name, archive)
+    assert not archive.open(spec).vorticity.isnull().any()
+
+
+def test_bits_of_another_machine_are_sealed_as_they_lie(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    """A slow machine, whose roundings are others, stores its block when a fast one has sealed."""
+    archive, spec = Archive(tmp_path), simulation()
+    simulate(spec, archive)
+    other = archive.open(spec).isel(member=slice(4, 8)).load().drop_attrs(deep=False) + 1e-7
+    with monkeypatch.context() as patch:
+        patch.setattr(archive, "done", lambda *_: False)
+        archive.write(spec, 1, other)
+    assert "stored by another machine meanwhile" in caplog.text
+    assert not archive.sealed(spec)
+    archive.seal(spec)
+    assert archive.verify(spec) == []
+    assert archive.open(spec).vorticity[4:8].equals(other.vorticity)
+
+
+def test_members_in_blocks_of_another_size_are_told_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    caplog.set_level(logging.INFO)
+    archive = Archive(tmp_path)
+    simulate(simulation(8), archive)
+    simulate(simulation(16, block=8), archive)
+    assert "lie in blocks of 4, not of 8: they are computed again" in caplog.text
+
+
+def test_a_result_that_a_study_names_is_no_garbage_without_its_spec(tmp_path: Path):
+    archive, kept = Archive(tmp_path), simulation()
+    simulate(kept, archive)
+    (archive.folder(kept) / "spec.json").unlink()
+    assert garbage(archive, [kept], age=-1.0) == []
+    assert [one.reason for one in garbage(archive, age=-1.0)] == ["holds no spec"]
 
 
 def test_weights_without_a_seal_that_tells_are_made_again(tmp_path: Path):
