@@ -77,12 +77,14 @@ def test_a_sealed_result_that_verify_rejects_has_failed(training: Scene):
 
 def test_other_bits_have_failed_though_their_seal_is_in_order(training: Scene):
     from pushforward.disk import digest
+    from pushforward.inspection import digest_of
 
     path, seal = training.result / WEIGHTS, training.result / MANIFEST
     path.write_bytes(path.read_bytes()[:-1] + b"?")
     values = json.loads(seal.read_text("utf-8"))
     values["files"][WEIGHTS] = digest(path)
-    seal.write_text(json.dumps(values), "utf-8")
+    del values["sha256"]
+    seal.write_text(json.dumps(values | {"sha256": digest_of(values)}), "utf-8")
     assert training.archive.verify(training.spec) == []
     assert settled(training).why == f"other bytes in {WEIGHTS}"
 

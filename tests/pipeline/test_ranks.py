@@ -20,7 +20,6 @@ from typing import Any
 
 import pytest
 import torch
-from several import mostly_slow
 
 from pushforward import disk
 from pushforward import training as room
@@ -176,7 +175,7 @@ def test_four_ranks_learn_the_same_up_to_round_off(alone: Archive, fresh: Archiv
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-@pytest.mark.parametrize("changes", mostly_slow([(LEVELS,), (STREAMED,)], (LEVELS,)))
+@pytest.mark.parametrize("changes", [(LEVELS,), pytest.param((STREAMED,), marks=pytest.mark.slow)])
 def test_two_ranks_go_through_levels_and_streams_as_two_slices(
     alone: Archive, fresh: Archive, changes: tuple[str, ...]
 ) -> None:
