@@ -27,7 +27,8 @@ from pushforward.catalogue import table
 from pushforward.effort import Effort
 from pushforward.entries import Entry, entries
 from pushforward.formats import FORMAT
-from pushforward.inspection import Inspected, digest_of
+from pushforward.inspection import Inspected
+from pushforward.ledger import digest_of
 from pushforward.lineage import Spec, above
 from pushforward.progress import say
 from pushforward.provenance import code, machine, now, peak, peak_memory, provenance
@@ -161,7 +162,8 @@ class Archive(Inspected):
                 "time": now(),
             }
             other = self._marked(spec, block)
-            files.write_json(self.marker(spec, block), marker)
+            own = {"sha256": digest_of(marker)}
+            files.write_json(self.marker(spec, block), marker | own)
             if other is not None and other.get("arrays") != stored:
                 # another machine sealed its own bits meanwhile, over which these were written
                 files.remove(self.folder(spec) / MANIFEST)

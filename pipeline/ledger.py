@@ -8,6 +8,9 @@ marker exists. How many blocks there are is said by the spec as it was first sto
 
 from __future__ import annotations
 
+import hashlib
+import json
+from collections.abc import Mapping
 from typing import Any
 
 from pushforward import files
@@ -60,7 +63,8 @@ class Ledger(Shelf):
         markers: list[dict[str, Any]] = []
         for block in self.blocks(spec):
             try:
-                markers.append(files.read_json(self.marker(spec, block)))
+                marker = files.read_json(self.marker(spec, block))
+                markers.append(marker if sound(marker) else {"block": block})
             except FileNotFoundError:
                 continue
             except UNREADABLE:
@@ -80,3 +84,22 @@ class Ledger(Shelf):
 
 def _name(block: int) -> str:
     return f"{block:06d}.json"
+
+
+def digest_of(values: Mapping[str, Any]) -> str:
+    """The SHA-256 of JSON values, but for one of their own, however they are written.
+
+    >>> digest_of({"a": 1, "b": 2}) == digest_of({"b": 2, "a": 1})
+    True
+    """
+    plain = json.loads(json.dumps(dict(values)))  # as they are read back
+    plain.pop("sha256", None)
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
+
+
+def sound(values: Mapping[str, Any]) -> bool:
+    """Whether JSON values are those that their own checksum was taken of, if they have one.
+
+    Those before 2026-11-29 have none.
+    """
+    return values.get("sha256") in (None, digest_of(values))

@@ -77,7 +77,7 @@ def test_a_sealed_result_that_verify_rejects_has_failed(training: Scene):
 
 def test_other_bits_have_failed_though_their_seal_is_in_order(training: Scene):
     from pushforward.disk import digest
-    from pushforward.inspection import digest_of
+    from pushforward.ledger import digest_of
 
     path, seal = training.result / WEIGHTS, training.result / MANIFEST
     path.write_bytes(path.read_bytes()[:-1] + b"?")

@@ -21,7 +21,7 @@ from pushforward.archive import Archive
 from pushforward.garbage import UNFINISHED, garbage
 from pushforward.generation import generate
 from pushforward.generative import Architecture, Backbone, Sampler
-from pushforward.inspection import digest_of
+from pushforward.ledger import digest_of
 from pushforward.repair import repair
 from pushforward.simulation import simulate
 from pushforward.solvers import GaussianField, Grid, NavierStokes

@@ -16,7 +16,7 @@ from pushforward import disk
 from pushforward.archive import Archive
 from pushforward.generation import generate
 from pushforward.generative import Architecture, Backbone, Sampler
-from pushforward.inspection import digest_of
+from pushforward.ledger import digest_of
 from pushforward.lineage import Spec
 from pushforward.simulation import simulate
 from pushforward.solvers import GaussianField, Grid, NavierStokes
