@@ -102,9 +102,9 @@ class Archive(Inspected):
         path = self.folder(spec) / DATA
         if not files.exists(path):
             raise LookupError(f"expected arrays in {path.parent}, got files only; read these")
-        self._complete(spec)
         known = self.stored(spec) if isinstance(spec, str) else spec
         dataset = critical.opened(path, **options)
+        self._complete(spec, [str(name) for name in dataset.data_vars])
         if isinstance(known, Simulation):
             effort = Effort.read(self.manifest(spec)["blocks"])
             dataset.attrs |= {"solver": str(effort)} if effort is not None else {}

@@ -118,10 +118,10 @@ class Inspected(Ledger):
         except UNREADABLE:
             return None
 
-    def _complete(self, spec: Spec | str) -> None:
-        """Raises OSError for a result of whose shards some are lost: Zarr would give NaN."""
+    def _complete(self, spec: Spec | str, names: Sequence[str]) -> None:
+        """Raises OSError where shards of some variables are lost: Zarr would give NaN."""
         path, blocks = self.folder(spec) / DATA, [*map(str, self.blocks(spec))]
-        for name in layout.fields(path) if blocks else []:
+        for name in names if blocks else []:
             there = {one.partition("/")[0] for one in files.listing(path / name / "c")}
             if lost := [block for block in blocks if block not in there]:
                 raise OSError(

@@ -13,6 +13,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -241,7 +242,8 @@ def test_a_refused_question_is_not_a_no(study: Study, memory: str, monkeypatch):
     with pytest.raises(InterruptedError):
         train(short, archive, max_seconds=1e-9)
     before = files.read_bytes(archive.folder(short) / CHECKPOINT)
-    info = type(archive.root.fs).info
+    store: Any = type(UPath(memory).fs)
+    info = store.info
 
     def refuse(self, path: str, **options: object):
         if path.endswith(CHECKPOINT):
@@ -249,7 +251,7 @@ def test_a_refused_question_is_not_a_no(study: Study, memory: str, monkeypatch):
         return info(self, path, **options)
 
     with monkeypatch.context() as patch:
-        patch.setattr(type(archive.root.fs), "info", refuse)
+        patch.setattr(store, "info", refuse)
         with pytest.raises(OSError, match="the token expired"):
             train(short, archive)
     assert files.read_bytes(archive.folder(short) / CHECKPOINT) == before
