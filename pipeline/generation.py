@@ -7,11 +7,13 @@ with the frames along `time`, so that a generated ensemble reads like a simulate
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 import xarray as xr
+from numpy.typing import NDArray
 
 from pushforward import layout
 from pushforward.archive import Archive
@@ -19,6 +21,9 @@ from pushforward.blocks import Map, compute, done, fill
 from pushforward.device import chosen, exact
 from pushforward.places import Place
 from pushforward.spec import Generation
+
+if TYPE_CHECKING:
+    from pushforward.generative import Surrogate
 
 
 def generate(
@@ -80,6 +85,37 @@ def template(generation: Generation, members: range | None = None) -> xr.Dataset
     )
 
 
+def draw(
+    generation: Generation, members: Sequence[int], surrogate: Surrogate
+) -> dict[str, NDArray[Any]]:
+    """Any members of an ensemble, each variable (member, time, *space) as it is stored.
+
+    They need not be below `generation.members`, nor in order. Computed on the surrogate's device.
+    """
+    u = surrogate.sample(
+        members,
+        generation.target,
+        seed=generation.seed,
+        sampler=generation.sampler,
+        extend=generation.extend,
+        batch=generation.batch,
+    )
+    training = generation.training
+    frames = u.cpu().unflatten(1, (len(training.frames), len(generation.channels)))
+    return {
+        name: frames[:, :, place].numpy().astype(training.simulation.dtype)
+        for place, name in enumerate(generation.channels)
+    }
+
+
+def labelled(generation: Generation, members: range, surrogate: Surrogate) -> xr.Dataset:
+    """The same, of members in a row, with their coordinates: what `Archive.write` takes."""
+    dataset = template(generation, members)
+    for name, values in draw(generation, members, surrogate).items():
+        dataset[name] = dataset[name].copy(data=values)
+    return dataset
+
+
 def generate_block(
     generation: Generation, root: Place, block: int, device: str | None = None
 ) -> int:
@@ -93,18 +129,4 @@ def _sample(
     generation: Generation, members: range, archive: Archive, device: torch.device
 ) -> tuple[xr.Dataset, None]:
     surrogate = archive.surrogate(generation.training).to(device)
-    u = surrogate.sample(
-        members,
-        generation.target,
-        seed=generation.seed,
-        sampler=generation.sampler,
-        extend=generation.extend,
-        batch=generation.batch,
-    )
-    names = generation.channels
-    frames = u.cpu().unflatten(1, (len(generation.training.frames), len(names)))
-    dataset = template(generation, members)
-    for place, name in enumerate(names):
-        data = frames[:, :, place].numpy().astype(dataset[name].dtype)
-        dataset[name] = dataset[name].copy(data=data)
-    return dataset, None
+    return labelled(generation, members, surrogate), None
