@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pushforward.spec import Generation, Training
 
 RUNS = "runs"  # the archive of a bare name, as on the command line
+MOST = 2**32  # a member's number is one word of its noise's address
 ENSEMBLE = re.compile(r"(simulation|training|generation)-[0-9a-f]{10}")
 
 
@@ -57,7 +58,7 @@ class PushforwardBackend(BackendEntrypoint):
         filename_or_obj: Any,
         *,
         drop_variables: str | Iterable[str] | None = None,
-        root: str | os.PathLike[str] | None = None,
+        root: str | Path | None = None,
         members: int | None = None,
         grid: Sequence[int] | Mapping[str, Any] | Grid | None = None,
         seed: int | None = None,
@@ -111,7 +112,7 @@ class PushforwardBackend(BackendEntrypoint):
         return files.exists(place(text) / "spec.json")
 
 
-def located(given: Any, root: str | os.PathLike[str] | None = None) -> tuple[Archive, str]:
+def located(given: Any, root: str | Path | None = None) -> tuple[Archive, str]:
     """The archive, and the name in it, of a result that is given by its folder, URL or name.
 
     Xarray makes a path of a bare name by putting the working folder before it.
@@ -172,7 +173,7 @@ def changed(spec: Training | Generation, changes: Mapping[str, Any]) -> Generati
     """
     from pushforward.spec import Generation, Training
 
-    values = {"training": spec} if isinstance(spec, Training) else dict(spec)
+    values: dict[str, Any] = {"training": spec} if isinstance(spec, Training) else dict(spec)
     asked = dict(changes)
     if isinstance(spec, Training) and "members" not in asked:
         raise ValueError(
@@ -188,4 +189,10 @@ def changed(spec: Training | Generation, changes: Mapping[str, Any]) -> Generati
         asked["batch"] = math.gcd(given[0], batch)
     if isinstance(given[1], int) and given[0] is None:
         asked["block"] = math.ceil(block / max(1, given[1])) * given[1]
-    return Generation(**{**values, **asked})
+    generation = Generation(**{**values, **asked})
+    if generation.members > MOST:
+        raise ValueError(
+            f"expected at most 2^32 members, which have noise of their own, got "
+            f"{generation.members}; lower members"
+        )
+    return generation

@@ -163,6 +163,7 @@ def test_a_url_is_a_place(trained: Trained) -> None:
 REFUSED = {
     "no members": ({}, ValueError, "expected members for training-"),
     "none": ({"members": 0}, ValueError, "members: expected"),
+    "too many": ({"members": 2**32 + 1}, ValueError, "expected at most 2^32 members"),
     "odd grid": ({"members": 1, "grid": (15, 16)}, ValueError, "expected even grid sizes"),
     "another box": ({"members": 1, "grid": (16,)}, ValueError, "expected 1 positive side"),
     "a typo": ({"members": 1, "sampler": {"stepps": 3}}, ValueError, "did you mean steps"),

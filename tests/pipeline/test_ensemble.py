@@ -7,7 +7,7 @@ import tracemalloc
 from pathlib import Path
 from typing import Any
 
-import dask
+import dask.config
 import numpy as np
 import pytest
 import torch
