@@ -29,6 +29,7 @@ from pushforward.generative.calibration import apply, level
 from pushforward.generative.denoiser import Denoiser, NeuralDenoiser
 from pushforward.generative.draw import Sampler, check_process
 from pushforward.generative.exact import GaussianDenoiser
+from pushforward.generative.guidance import Functionals, Guided
 from pushforward.generative.kernel import Dynamics
 from pushforward.generative.learned import learn
 from pushforward.generative.likelihood import Likelihood, elbo
@@ -180,13 +181,15 @@ class Surrogate(nn.Module):
         seed: int = 0,
         sampler: Sampler | None = None,
         observed: Observation | None = None,
+        guided: Functionals | None = None,
         extend: bool = False,
         batch: int = BATCH,
     ) -> Float[Tensor, "member channel *grid"]:
         """Members of the ensemble as fields, float32, on a grid (None: the training grid).
 
         `sampler` is the preset's when it does not say; `observed` are whitened coefficients that
-        are known (see `observe`), the same for all members; `batch` members are computed together.
+        are known (see `observe`), and `guided` values of functionals (see `guidance`), the same
+        for all members or one each; `batch` members are computed together.
         On a finer grid `extend` adds the scales that the data did not have, as Gaussian ones with
         the spectrum continued; the others stay what they are.
 
@@ -201,7 +204,8 @@ class Surrogate(nn.Module):
         for start in range(0, len(members), batch):
             some = members[start : start + batch]
             known = observed and observed.part(start, start + batch)
-            x = self._draw(some, seed, sampler, known)
+            seen = guided and guided.part(start, start + batch)
+            x = self._draw(some, seed, sampler, known, seen)
             if extend:
                 finer = basis.noise(seed, Use.PRIOR, some)[..., x.shape[-1] :]
                 x = torch.cat([x, finer], -1)
@@ -215,7 +219,12 @@ class Surrogate(nn.Module):
         return sampler
 
     def _draw(
-        self, members: list[int], seed: int, sampler: Sampler, observed: Observation | None
+        self,
+        members: list[int],
+        seed: int,
+        sampler: Sampler,
+        observed: Observation | None,
+        guided: Functionals | None,
     ) -> Tensor:
         """Whitened coefficients of some members."""
 
@@ -225,7 +234,7 @@ class Surrogate(nn.Module):
         def levels(t: Tensor) -> Tensor:
             return self.levels(t, sampler.strength)
 
-        if observed is None:
+        if observed is None and guided is None:
             # gains are of the path they were measured on
             gains = apply(self.log_gain, self.basis, sampler.steps)
             return sampler(
@@ -235,10 +244,17 @@ class Surrogate(nn.Module):
                 dynamics=self.dynamics,
                 watch=gains if sampler.strength == 1 else None,
             )
-        start = observed.start(levels, normals(0), churn=sampler.reversal, denoiser=self.denoiser)
-        return sampler(
-            self.denoiser, observed.levels(levels), normals, dynamics=self.dynamics, start=start
-        )
+        start, denoiser, path = normals(0), self.denoiser, levels
+        if observed is not None:
+            path = observed.levels(levels)
+            start = observed.start(levels, start, churn=sampler.reversal, denoiser=denoiser)
+        if guided is not None:
+            denoiser = Guided(denoiser, guided.to(start))
+            end = path(torch.ones(1, device=start.device))[0]
+            noise = guided.noise(seed, members).to(start)
+            other = self.basis.noise(seed, Use.PRIOR, members, 1)
+            start = guided.to(start).start(start, end, other, noise, observed)
+        return sampler(denoiser, path, normals, dynamics=self.dynamics, start=start)
 
     def calibrate(self, members: int = 256, *, seed: int = 0, steps: int = 20) -> None:
         """Levels the variance of every shell along one pass of the preset's own sampler.

@@ -76,7 +76,8 @@ def template(generation: Generation, members: range | None = None) -> xr.Dataset
         training.times,
         dict(equation.channels),
         training.simulation.dtype,
-        attributes=attributes,
+        {name: training.about[name] for name in training.static},
+        attributes,
     )
 
 
@@ -101,10 +102,9 @@ def _sample(
         extend=generation.extend,
         batch=generation.batch,
     )
-    names = generation.channels
-    frames = u.cpu().unflatten(1, (len(generation.training.frames), len(names)))
-    dataset = template(generation, members)
-    for place, name in enumerate(names):
-        data = frames[:, :, place].numpy().astype(dataset[name].dtype)
-        dataset[name] = dataset[name].copy(data=data)
+    training, dataset = generation.training, template(generation, members)
+    for name in generation.channels:
+        own = [place for place, (_, channel) in enumerate(training.stack) if channel == name]
+        data = u[:, own[0]] if name in training.static else u[:, own]
+        dataset[name] = dataset[name].copy(data=data.cpu().numpy().astype(dataset[name].dtype))
     return dataset, None

@@ -51,6 +51,7 @@ class Use(IntEnum):
     NOISE = 13
     FILTER = 14
     SCORE = 15
+    OBSERVATION = 16
 
 
 def philox(counter: Sequence[Tensor], key: Sequence[Tensor | int]) -> tuple[Tensor, ...]:
