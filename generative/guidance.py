@@ -119,7 +119,7 @@ class Functionals:
         gram = (rows * variance.flatten().double()) @ rows.T
         gram.diagonal().add_(self.variance)
         found, fault = torch.linalg.cholesky_ex(gram)
-        if int(fault):
+        if int(fault) or bool(found.diagonal().min() < 1e-7 * gram.diagonal().max().sqrt()):
             raise ValueError(
                 "expected functionals that round-off can tell apart, got some that repeat others; "
                 "raise their deviation or leave them out"
@@ -259,9 +259,7 @@ def functionals(
             "something linear, such as values, averages or coefficients"
         )
     deviation = torch.as_tensor(deviation, dtype=torch.float64).to(zero).expand(len(offset))
-    return Functionals(
-        rows * basis.mask, values.to(zero) - offset, deviation**2, refinements
-    )
+    return Functionals(rows * basis.mask, values.to(zero) - offset, deviation**2, refinements)
 
 
 def at_points(

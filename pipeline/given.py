@@ -85,7 +85,9 @@ class Given:
         """
         found = variables_of(data, "given").load()
         names = [str(name) for name in found.data_vars]
-        each = dict(deviation) if isinstance(deviation, Mapping) else dict.fromkeys(names, deviation)
+        each = (
+            dict(deviation) if isinstance(deviation, Mapping) else dict.fromkeys(names, deviation)
+        )
         if {*each} - {*names} or not all(0 <= s < np.inf for s in each.values()):
             raise ValueError(
                 f"expected finite deviations >= 0 of {', '.join(names)}, got {each}; name each "
@@ -117,7 +119,9 @@ class Given:
         for name, array in self.data.data_vars.items():
             name = str(name)
             for place, one in _channels(training, name, array):
-                yield _seen(training.simulation.grid, name, place, one, self.deviation.get(name, 0.0))
+                yield _seen(
+                    training.simulation.grid, name, place, one, self.deviation.get(name, 0.0)
+                )
 
 
 def _channels(
@@ -131,7 +135,9 @@ def _channels(
     if None in places:
         yield places[None], array.squeeze("time", drop=True) if "time" in array.dims else array
         return
-    times = {training.simulation.times[frame]: i for frame, i in places.items() if frame is not None}
+    times = {
+        training.simulation.times[frame]: i for frame, i in places.items() if frame is not None
+    }
     if "time" not in array.coords:
         if len(times) > 1 or "time" in array.dims:
             raise ValueError(

@@ -167,7 +167,9 @@ class Training(Spec):
     @property
     def about(self) -> dict[str, str]:
         """What the channels are, by name."""
-        return {name: STATIC[name] for name in self.static} | dict(self.simulation.equation.channels)
+        return {name: STATIC[name] for name in self.static} | dict(
+            self.simulation.equation.channels
+        )
 
 
 class Generation(Spec):
