@@ -29,8 +29,9 @@ import xarray as xr
 from torch import Tensor
 
 from pushforward.comparison import grid_of
-from pushforward.generative import Basis, Observation, observe
+from pushforward.generative import Basis, Observation
 from pushforward.generative.guidance import Functionals, at_points, together
+from pushforward.generative.observation import observed
 from pushforward.labels import same, variables_of
 from pushforward.layout import AXES
 from pushforward.solvers import Grid
@@ -47,7 +48,8 @@ class Conditions(NamedTuple):
     guided: Functionals | None
 
 
-class Seen(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Seen:
     """One channel of the stack: values at points (point, axis), or a whole field on a grid."""
 
     channel: int
@@ -101,18 +103,13 @@ class Given:
         Raises ValueError for variables, times or a box that are not the training's, for values
         that are infinite or none at all, and for more of them than guidance takes.
         """
-        observed, guided = [], []
-        for seen in self.seen(training):
-            one = None if seen.points is not None else _start(basis, seen)
-            if one is not None:
-                observed.append(one)
-            else:
-                guided.append(_functionals(basis, seen, self.refinements))
-        if len(observed) > 1:  # every one knows another channel
-            level = torch.stack([one.log_snr for one in observed])
-            values = torch.where(level > -torch.inf, torch.stack([x.values for x in observed]), 0)
-            observed = [Observation(values.sum(0), level.amax(0))]
-        return Conditions(observed[0] if observed else None, together(*guided) if guided else None)
+        every = list(self.seen(training))
+        starts = _starts(basis, [one for one in every if one.points is None])
+        guided = [_functionals(basis, one, self.refinements) for one in every if one not in starts]
+        return Conditions(
+            _observation(basis, starts) if starts else None,
+            together(*guided) if guided else None,
+        )
 
     def seen(self, training: Training) -> Iterator[Seen]:
         """Channel by channel what is given, on the CPU, in float64."""
@@ -197,17 +194,32 @@ def _seen(box: Grid, name: str, place: int, array: xr.DataArray, deviation: floa
     return Seen(place, values[known], deviation, points[known], grid)
 
 
-def _start(basis: Basis, seen: Seen) -> Observation | None:
-    """A whole field as coefficients, where the basis can have it as a start."""
-    mask = torch.zeros_like(basis.mask)
-    mask[seen.channel] = basis.mask[seen.channel] & basis.held(seen.grid)
-    fields = torch.zeros(basis.channels, *seen.grid.shape, dtype=torch.float64)
-    fields[seen.channel] = seen.values
-    deviation = seen.deviation / seen.grid.size**0.5
-    try:
-        return observe(basis, fields, seen.grid, mask, deviation)
-    except ValueError:  # whitened together with channels that are not known
-        return None
+def _starts(basis: Basis, whole: list[Seen]) -> list[Seen]:
+    """Those of whole fields that coefficients can be had of.
+
+    All of them where channels are whitened apart; else exact ones that come first without a gap.
+    """
+    if basis.apart:
+        return whole
+    exact = {
+        one.channel: one
+        for one in whole
+        if one.deviation == 0 and bool((basis.held(one.grid) | ~basis.mask.any(0)).all())
+    }
+    return [exact[i] for i in range(len(exact)) if all(j in exact for j in range(i + 1))]
+
+
+def _observation(basis: Basis, starts: list[Seen]) -> Observation:
+    """Whole fields as one observation of coefficients."""
+    raw = torch.zeros_like(basis.mean, dtype=torch.float64)
+    mask, deviation = torch.zeros_like(basis.mask), torch.zeros_like(raw[:, :1])
+    for one in starts:
+        c = one.channel
+        field = one.values.to(raw)[None]
+        raw[c] = basis.read(field, one.grid)[0]
+        mask[c] = basis.mask[c] & basis.held(one.grid)
+        deviation[c] = one.deviation / one.grid.size**0.5
+    return observed(basis, raw, mask, deviation)
 
 
 def _functionals(basis: Basis, seen: Seen, refinements: int) -> Functionals:

@@ -1,4 +1,4 @@
-"""Forcings learnt beside the frames: stacked first, generated without a time, scored like others."""
+"""Forcings learnt beside the frames: first in the stack, generated without a time, scored."""
 
 from __future__ import annotations
 

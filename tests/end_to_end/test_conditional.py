@@ -1,0 +1,119 @@
+"""Conditioned ensembles where the law is known: fair CRPS beside the solver's own, flat ranks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+
+from benchmarks.conditional import linear
+from pushforward import Archive, Study, simulate, train
+from pushforward.generative import Sampler, Surrogate
+from pushforward.given import Given
+
+PAGE = Path(linear.__file__).with_name("linear.yaml")
+SMALL = [
+    "simulation.grid.shape=[16,16]",
+    "simulation.initial.cutoff=4",
+    "simulation.forcing.cutoff=4",
+    "simulation.members=768",
+    "training.members=512",
+    "training.held_out=16",
+    "training.steps=0",
+    "evaluation.members=16",
+    "generation.members=16",
+]
+CASES, MEMBERS = 64, 16
+
+
+@pytest.fixture(scope="module")
+def study() -> Study:
+    return Study.load(PAGE, SMALL)
+
+
+@pytest.fixture(scope="module")
+def archive(study: Study, tmp_path_factory: pytest.TempPathFactory) -> Archive:
+    archive = Archive(tmp_path_factory.mktemp("runs"))
+    simulate(study.simulation, archive)
+    train(study.training, archive)
+    return archive
+
+
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(linear, "CASES", CASES)
+    monkeypatch.setattr(linear, "MEMBERS", MEMBERS)
+
+
+def network(study: Study, archive: Archive) -> Surrogate:
+    """The surrogate; an untrained one without its network, which says nothing yet."""
+    surrogate = archive.surrogate(study.training)
+    return surrogate if study.training.steps else surrogate.gaussian()
+
+
+def drawn(study: Study, archive: Archive, forcing: torch.Tensor, sampler: Sampler) -> torch.Tensor:
+    """Ensembles (case, member, *grid) given every forcing."""
+    surrogate, out = network(study, archive), []
+    for case, f in enumerate(forcing):
+        known = Given.of(linear.field(f, study.training, "forcing"))
+        observed, guided = known.on(study.training, surrogate.basis)
+        assert guided is None
+        members = range(case * MEMBERS, (case + 1) * MEMBERS)
+        out.append(surrogate.sample(members, sampler=sampler, observed=observed)[:, -1])
+    return torch.stack(out)
+
+
+@pytest.mark.parametrize("sampler", [Sampler(steps=3), Sampler(steps=6, churn=1.0)])
+def test_given_its_forcing_an_ensemble_is_as_good_as_the_solvers(
+    study: Study, archive: Archive, few: None, sampler: Sampler
+) -> None:
+    truth, forcing, solver = linear.solved(study.training)
+    mine = linear.scores(drawn(study, archive, forcing, sampler), truth)
+    theirs = linear.scores(solver, truth)
+    found = linear.row("", mine, theirs, sampler.evaluations)
+    assert found["crps"] < 1.1
+    assert found["rank_p"] > 1e-3
+    assert found["spread_skill"] == pytest.approx(1, abs=0.1)
+    # told another forcing, or none, it is not
+    shuffled = linear.scores(drawn(study, archive, forcing.roll(1, 0), sampler), truth)
+    assert linear.row("", shuffled, theirs, 0)["crps"] > 1.5
+    free = network(study, archive).sample(range(CASES * MEMBERS), sampler=sampler)
+    alone = linear.scores(free[:, -1].unflatten(0, (CASES, MEMBERS)), truth)
+    assert linear.row("", alone, theirs, 0)["crps"] > 1.2
+
+
+def test_the_mean_is_what_the_forcing_does(study: Study, archive: Archive, few: None) -> None:
+    """E[w | f] = (1 - e^{-nu k^2 t}) / (nu k^2) f, wave by wave."""
+    _, forcing, _ = linear.solved(study.training)
+    problem = study.simulation.problem()
+    grid, t, nu = problem.grid, problem.times[-1], 0.05
+    k2 = sum(k.double().square() for k in grid.integers())
+    gain = -torch.expm1(-nu * k2 * t) / (nu * k2).clamp_min(1e-30)
+    exact = grid.ifft(grid.fft(forcing) * torch.where(k2 > 0, gain, t))
+    u = drawn(study, archive, forcing, Sampler(steps=3)).double()
+    spread = float((u.mean(1) - exact).std() / exact.std())
+    within = float(u.var(1).mean().sqrt())
+    assert spread == pytest.approx(within / np.sqrt(MEMBERS) / float(exact.std()), rel=0.3)
+
+
+def test_labels_reach_the_right_channel(study: Study, archive: Archive) -> None:
+    known = Given.of(xr.DataArray(np.ones((16, 16)), dims=("y", "x"), name="vorticity"))
+    observed, guided = known.on(study.training, archive.surrogate(study.training).basis)
+    assert observed is None  # whitened given the forcing, which is not known
+    assert guided is not None
+
+
+@pytest.mark.slow
+def test_a_trained_one_stays_so(tmp_path: Path, few: None) -> None:
+    study = Study.load(PAGE, [*SMALL, "training.steps=600", "training.held_out=64"])
+    archive = Archive(tmp_path)
+    simulate(study.simulation, archive)
+    train(study.training, archive)
+    truth, forcing, solver = linear.solved(study.training)
+    mine = linear.scores(drawn(study, archive, forcing, Sampler(steps=16)), truth)
+    found = linear.row("", mine, linear.scores(solver, truth), 16)
+    assert found["crps"] < 1.1
+    assert found["rank_p"] > 1e-3
