@@ -82,7 +82,7 @@ def show(
     from pushforward.repetition import study as whole
 
     archive = Archive(root)
-    entry = find(archive, name)
+    entry = archive.find(name)
     folder = archive.folder(entry.name)
     if study:
         print(heading(entry) + written(whole(archive.stored(entry.name))), end="")
@@ -138,20 +138,6 @@ def _condition(text: str) -> tuple[str, Any]:
     except yaml.YAMLError:
         raise UsageError(f"--where: expected a YAML value, got {value!r}; quote it") from None
     return key, tuple(parsed) if isinstance(parsed, list) else parsed
-
-
-def find(archive: Archive, name: str) -> Entry:
-    """The one result that is called so, or begins so."""
-    found = [entry for entry in archive.search() if entry.name.startswith(name)]
-    exact = [entry for entry in found if entry.name == name]
-    if len(exact or found) == 1:
-        return (exact or found)[0]
-    if found:
-        names = ", ".join(entry.name for entry in found)
-        raise LookupError(
-            f"expected one result, got {len(found)} named {name}...: {names}; be exact"
-        )
-    raise LookupError(f"{name} is not in {archive.root}; `pushforward list` says what is")
 
 
 def _row(entry: Entry, archive: Archive) -> tuple[str, ...]:

@@ -30,7 +30,6 @@ these the limit of many steps is Kriging.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -101,6 +100,11 @@ class Functionals:
         """Standard normals of the observation's own noise, addressed by (seed, member)."""
         words = [torch.arange(len(self.rows))]
         return normals(seed, Use.OBSERVATION, members, words).real
+
+    def on(self, device: torch.device) -> Functionals:
+        """On a device."""
+        parts = {name: getattr(self, name).to(device) for name in ("rows", "values", "variance")}
+        return replace(self, **parts)
 
     def of(self, x: Float[Tensor, "batch channel mode"]) -> Float[Tensor, "batch functional"]:
         """The functionals of whitened coefficients."""
@@ -224,7 +228,7 @@ class Guided(Denoiser):
 
 def functionals(
     basis: Basis,
-    operator: Callable[[Float[Tensor, "channel *grid"]], Float[Tensor, " functional"]],
+    operator: Callable[[Tensor], Tensor],
     grid: Grid,
     values: Float[Tensor, "*batch functional"],
     deviation: float | Float[Tensor, " functional"],
@@ -233,6 +237,7 @@ def functionals(
 ) -> Functionals:
     """What a linear (or affine) `operator` says of fields on a grid, as functionals.
 
+    `operator` takes one field (channel, *grid) and gives as many numbers as there are `values`.
     `deviation` is that of the noise, in the values' units. Raises ValueError for an operator that
     is not affine, and as `Functionals` does.
 

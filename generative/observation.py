@@ -86,6 +86,10 @@ class Observation:
         """Which coefficients are observed at all."""
         return self.log_snr > -torch.inf
 
+    def to(self, device: torch.device) -> Observation:
+        """On a device."""
+        return Observation(self.values.to(device), self.log_snr.to(device))
+
     def part(self, first: int, last: int) -> Observation:
         """That of some members, where they differ."""
         values, log_snr = (

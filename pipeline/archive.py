@@ -25,7 +25,7 @@ import xarray as xr
 from pushforward import certificate, critical, files, layout
 from pushforward.catalogue import table
 from pushforward.effort import Effort
-from pushforward.entries import Entry, entries
+from pushforward.entries import Entry, entries, find
 from pushforward.formats import FORMAT
 from pushforward.inspection import Inspected
 from pushforward.ledger import digest_of
@@ -82,6 +82,10 @@ class Archive(Inspected):
         equal, or a pair (least, largest).
         """
         return [entry for entry in entries(self.root) if entry.matches(where)]
+
+    def find(self, name: str) -> Entry:
+        """The one result that is called so, or whose name begins so; LookupError without one."""
+        return find(self.root, name)
 
     def table(self, **where: Any) -> pd.DataFrame:
         """The same results as a table: what they are of, lineage, scores, cost (see `catalogue`).

@@ -19,8 +19,11 @@ whitened together, its points are functionals.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -44,8 +47,17 @@ EXACT = 1e-3  # of a channel's deviation at a point: the noise of values without
 class Conditions(NamedTuple):
     """What `Surrogate.sample` takes: coefficients as starts, functionals by guidance."""
 
-    observed: Observation | None
-    guided: Functionals | None
+    observed: Observation | None = None
+    guided: Functionals | None = None
+
+    def to(self, device: torch.device) -> Conditions:
+        """On a device."""
+        return Conditions(
+            self.observed and self.observed.to(device), self.guided and self.guided.on(device)
+        )
+
+
+FREE = Conditions()  # nothing is known
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,6 +108,12 @@ class Given:
                 "after its variable"
             )
         return cls(found, each, refinements)
+
+    @cached_property
+    def digest(self) -> str:
+        """What tells it from others: a hash of all that it says."""
+        said = json.dumps([self.deviation, self.refinements, self.data.to_dict()], default=str)
+        return hashlib.sha256(said.encode()).hexdigest()[:10]
 
     def on(self, training: Training, basis: Basis) -> Conditions:
         """As conditions on the coefficients of a training's surrogate.

@@ -57,7 +57,11 @@ def template(
     """
     space = AXES[-grid.ndim :]
     coordinates: dict[str, Any] = {
-        "member": ("member", np.asarray(members), {"long_name": "number of the member"}),
+        "member": (
+            "member",
+            np.arange(members.start, members.stop, members.step),  # many at once
+            {"long_name": "number of the member"},
+        ),
         "time": (
             "time",
             np.asarray(times, float),

@@ -117,3 +117,32 @@ def test_a_trained_one_stays_so(tmp_path: Path, few: None) -> None:
     found = linear.row("", mine, linear.scores(solver, truth), 16)
     assert found["crps"] < 1.1
     assert found["rank_p"] > 1e-3
+
+
+def test_the_engine_draws_given_what_is_known(study: Study, archive: Archive) -> None:
+    """Members given a forcing, or a few values, from xarray; each the same in any company."""
+    known = archive.open(study.training.simulation).isel(member=700, time=0)
+    options = {"engine": "pushforward", "root": archive.root, "members": 10**6}
+    name = study.training.name
+    given = xr.open_dataset(name, given=known[["forcing"]], chunks={}, **options)
+    some = given.isel(member=[5, 999_999]).load()
+    held = known.forcing - known.forcing.mean()
+    np.testing.assert_allclose(some.forcing[0], held, atol=0.02 * float(held.std()))
+    alone = given.vorticity.isel(member=-1).load()
+    np.testing.assert_allclose(some.vorticity[1], alone, atol=1e-8)
+    assert float(abs(some.vorticity[0] - some.vorticity[1]).max()) > 1e-4
+    sensors = known.vorticity.where(known.vorticity.x < 1.5)
+    free = xr.open_dataset(name, **options).vorticity.isel(member=slice(0, 8))
+    seen = xr.open_dataset(name, given=sensors.drop_vars("member"), deviation=1e-5, **options)
+    seen = seen.vorticity.isel(member=slice(0, 8)).load()
+    left = {"x": slice(0, 1.4)}
+    miss = abs(seen - known.vorticity).sel(left).mean()
+    assert miss < 0.1 * abs(free - known.vorticity).sel(left).mean()
+    assert (
+        seen.sel(x=slice(3, 5)).std("member").mean()
+        > 0.5 * free.sel(x=slice(3, 5)).std("member").mean()
+    )
+    with pytest.raises(ValueError, match="to_zarr"):
+        xr.open_dataset(name, given=known[["forcing"]], keep=True, **options)
+    with pytest.raises(ValueError, match="expected values of forcing, vorticity"):
+        xr.open_dataset(name, given=known.forcing.rename("force"), **options)

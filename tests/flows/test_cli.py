@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from pushforward.archive import Archive
-from pushforward.flows import browse, cli, runs
+from pushforward.flows import cli, runs
 from pushforward.study import Study
 
 VERBS = ["simulate", "train", "generate", "evaluate"]
@@ -373,9 +373,9 @@ def test_a_check_takes_overrides(command, tmp_path: Path) -> None:
 
 def test_names_are_found_by_their_beginning(study: Study, by_verbs: Path) -> None:
     archive = Archive(by_verbs)
-    assert browse.find(archive, "evaluation").name == study.evaluation.name
+    assert archive.find("evaluation").name == study.evaluation.name
     with pytest.raises(LookupError, match="expected one result, got"):
-        browse.find(archive, "")
+        archive.find("")
 
 
 @pytest.mark.parametrize("options", [["--workers", "1"], ["--workers", "2"]])
