@@ -33,23 +33,23 @@ def written(found: dict[str, Any], machine: str) -> str:
         _linear(found["linear"]),
         "## 500 sensors of 128 x 128 points",
         f"{sensors.CASES} cases each. `forward` sees the initial vorticity (the permeability) at"
-        " 500 random points and asks for the vorticity at t = 1 (the pressure); `inverse` the other "
-        "way round. Relative L2 error of the field that was not seen, in percent: of single "
-        f"members, and of the mean of {sensors.MEMBERS}, with its standard error over cases. "
-        "Evaluations are of the network, a member; the mean takes them once a member. Spread over "
-        "error is 1 where members differ from each other as they do from the truth.",
+        " 500 random points and asks for the vorticity at t = 1 (the pressure); `inverse` the"
+        " other way round. Relative L2 error of the field that was not seen, in percent: of"
+        f" single members, and of the mean of {sensors.MEMBERS}, with its standard error over"
+        " cases. Evaluations are of the network, a member; the mean takes them once a member."
+        " Spread over error is 1 where members differ from each other as they do from the truth.",
     ]
     for system, name in NAMES.items():
         if system in found:
             parts += [f"### {name}", _sensors(found[system], PUBLISHED[system])]
     parts.append(
-        "The published numbers are those of one guided sample a case, of networks that saw ten "
-        "million fields on a GPU; a step of theirs is Heun's, two evaluations and a backward pass "
-        "through one of them. Ours saw some 96,000 fields of 32 x 32 points on one core, and the "
-        "published data are not ours: both are made from the published laws. `Gaussian` is the "
-        "same surrogate without its network, that is Kriging with the data's mean and spectra. A mean "
-        "is what has the smallest error; a calibrated single member has one that is larger by up "
-        "to a root of two, since it holds what nobody can know."
+        "The published numbers are those of one guided sample a case, of networks that saw ten"
+        " million fields on a GPU; a step of theirs is Heun's, two evaluations and a backward pass"
+        " through one of them. Ours saw some 96,000 fields of 32 x 32 points on one core, and the"
+        " published data are not ours: both are made from the published laws. `Gaussian` is the"
+        " same surrogate without its network: Kriging with the data's mean and spectra. A mean"
+        " is what has the smallest error; a calibrated single member has one that is larger by up"
+        " to a root of two, since it holds what nobody can know."
     )
     return "\n\n".join(parts) + "\n"
 

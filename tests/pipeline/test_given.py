@@ -1,4 +1,4 @@
-"""What is known, as labelled arrays: which law they ask for, at which times, and what is refused."""
+"""What is known, as labelled arrays: which law it asks for, when, and what is refused."""
 
 from __future__ import annotations
 
