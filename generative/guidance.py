@@ -2,30 +2,26 @@ r"""Guidance: conditioning on values of linear functionals, for any denoiser, wi
 
 What is seen is o = H x + h + N(0, R), with m linear functionals H of a field, such as values at
 sensors, averages over cells, or parts of a picture; x are whitened coefficients and h is what H
-makes of the mean. While a sampler runs, x is known through xi = x + noise up to a covariance V,
-and Kalman's update of the estimate D is that of a denoiser of the conditional law,
+makes of the mean. While a sampler runs, x is known
+through xi = x + noise up to a covariance V, and Kalman's update of the estimate D is that of a
+denoiser of the conditional law,
 
     D_o = D + V H^T (H V H^T + R)^{-1} (o - H D - h),
 
-which any sampler takes in place of D. Of V the Wiener filter knows V = sin(theta)^2, coefficient
-by coefficient: exact for the Gaussian surrogate. It acts on functions (H V H^T are numbers between
-functionals, and the gain V H^T lies in the Cameron-Martin space of the data), so what is drawn
-does not depend on a grid. What the network knows beyond that is in its derivative (Tweedie's
-second formula), with F of the denoiser,
-
-    V = sin(theta)^2 + sin(theta) dF/dy sin(theta)^2 / cos(theta),
-
-whose products cost a backward pass each; `refinements` steps of conjugate gradients, begun at the
-Wiener filter's answer, solve with it.
+which any sampler takes in place of D. V is diagonal: the Wiener filter's sin(theta)^2, exact for
+the Gaussian surrogate, times what a network leaves of it, measured shell by shell (`remainder`).
+It acts on functions (H V H^T are numbers between functionals, and the gain V H^T lies in the
+Cameron-Martin space of the data), so what is drawn does not depend on a grid. A step costs one
+evaluation of the network, nothing is differentiated, and no weight is tuned.
 
 **The start.** The reverse process ends exactly where it should only if it starts so. A draw y of
 the noisy end is a draw of (x, noise), and is moved as Matheron's rule moves x: by cos(theta) times
 the Kalman gain on what is seen less what the draw shows. That is exact for Gaussian data, so for
 these the limit of many steps is Kriging.
 
-    Chung et al., DPS (2022), arXiv:2209.14687;  Song et al., Pi-GDM (2023), OpenReview 9_gsMA8MRKQ
-    Rozet et al., moment matching (2024), arXiv:2405.13712;  Yao et al., FunDPS (2025),
-    arXiv:2505.17004;  Matheron's rule: Journel, Huijbregts, Mining geostatistics (1978)
+    Chung et al., DPS (2022), arXiv:2209.14687, and Song et al., Pi-GDM (2023), OpenReview
+    9_gsMA8MRKQ, for guidance; Rozet et al. (2024), arXiv:2405.13712, for the update with a
+    covariance; Journel, Huijbregts, Mining geostatistics (1978), for Matheron's rule
 """
 
 from __future__ import annotations
@@ -66,7 +62,6 @@ class Functionals:
     rows: Float[Tensor, "functional channel mode"]
     values: Float[Tensor, "*batch functional"]
     variance: Float[Tensor, " functional"]
-    refinements: int = 0
 
     def __post_init__(self) -> None:
         count = len(self.rows)
@@ -79,11 +74,11 @@ class Functionals:
                 "same functionals"
             )
         finite = all(bool(x.isfinite().all()) for x in (self.rows, self.values, self.variance))
-        if not finite or not bool((self.variance > 0).all()) or self.refinements < 0:
+        if not finite or not bool((self.variance > 0).all()):
             raise ValueError(
-                "expected finite values, variances above 0 and refinements of at least 0, got "
-                f"variances down to {float(self.variance.min()):g} and {self.refinements}; leave "
-                "out what was not seen, and give what is exact a small deviation"
+                "expected finite values and variances above 0, got variances down to "
+                f"{float(self.variance.min()):g}; leave out what was not seen, and give what is "
+                "exact a small deviation"
             )
 
     def part(self, first: int, last: int) -> Functionals:
@@ -174,8 +169,9 @@ class Functionals:
 class Guided(Denoiser):
     """The denoiser of the law given functionals, from that of the law without.
 
-    The levels must be the same for the whole batch, as a sampler's are. Raises ValueError
-    otherwise.
+    `left` says what r of a coefficient's variance the denoiser leaves at given levels (channel,
+    mode), 1 without it (see `remainder`). The levels must be the same for the whole batch, as a
+    sampler's are; raises ValueError otherwise.
 
     >>> from pushforward.generative.exact import GaussianDenoiser
     >>> seen = Functionals(torch.ones(1, 1, 1), torch.tensor([3.0]), torch.tensor([0.5]))
@@ -185,45 +181,28 @@ class Guided(Denoiser):
     2.0
     """
 
-    def __init__(self, denoiser: Denoiser, seen: Functionals) -> None:
+    def __init__(
+        self, denoiser: Denoiser, seen: Functionals, left: Callable[[Tensor], Tensor] | None = None
+    ) -> None:
         super().__init__()
-        self.denoiser, self.seen = denoiser, seen
-        self._factor: tuple[Tensor, Tensor] | None = None
+        self.denoiser, self.seen, self.left = denoiser, seen, left
+        self._gain: tuple[Tensor, Tensor, Tensor] | None = None
 
     def correction(self, y: Tensor, log_snr: Tensor) -> Tensor:
         level, seen = _shared(log_snr), self.seen
         theta = angle(level).to(y)
         sin, cos = theta.sin(), theta.cos()
-        factor = self._at(level, sin)
-        if not seen.refinements:
-            f = self.denoiser.correction(y, log_snr)
-            short = seen.values.to(y) - seen.of(cos * y + sin * f)
-            return f + sin * seen.spread(_solve(factor, short))
-        with torch.enable_grad():
-            leaf = y.detach().requires_grad_()
-            f = self.denoiser.correction(leaf, log_snr)
-        weight = sin / cos.clamp_min(1e-3)
+        left, factor = self._at(level, sin)
+        f = self.denoiser.correction(y, log_snr)
+        short = seen.values.to(y) - seen.of(cos * y + sin * f)
+        return f + sin * left * seen.spread(_solve(factor, short))
 
-        def gain(g: Tensor) -> Tensor:
-            """V H^T g / sin(theta)."""
-            pull = sin * seen.spread(g)
-            if not f.requires_grad:
-                return pull
-            (back,) = torch.autograd.grad(f, leaf, pull, retain_graph=True)
-            return pull + weight * back
-
-        def gram(g: Tensor) -> Tensor:
-            return seen.of(sin * gain(g)) + seen.variance.to(g) * g
-
-        short = seen.values.to(y) - seen.of(cos * y + sin * f.detach())
-        g = conjugate_gradients(gram, short, lambda r: _solve(factor, r), seen.refinements)
-        return f.detach() + gain(g)
-
-    def _at(self, level: Tensor, sin: Tensor) -> Tensor:
-        """The factor at a level, kept for the next look at the same one."""
-        if self._factor is None or not torch.equal(self._factor[0], level):
-            self._factor = level, self.seen.factor(sin**2)
-        return self._factor[1]
+    def _at(self, level: Tensor, sin: Tensor) -> tuple[Tensor, Tensor]:
+        """r and the factor at a level, kept for the next look at the same one."""
+        if self._gain is None or not torch.equal(self._gain[0], level):
+            left = torch.ones_like(sin) if self.left is None else self.left(level).to(sin)
+            self._gain = level, left, self.seen.factor(sin**2 * left)
+        return self._gain[1:]
 
 
 def functionals(
@@ -232,8 +211,6 @@ def functionals(
     grid: Grid,
     values: Float[Tensor, "*batch functional"],
     deviation: float | Float[Tensor, " functional"],
-    *,
-    refinements: int = 0,
 ) -> Functionals:
     """What a linear (or affine) `operator` says of fields on a grid, as functionals.
 
@@ -264,7 +241,7 @@ def functionals(
             "something linear, such as values, averages or coefficients"
         )
     deviation = torch.as_tensor(deviation, dtype=torch.float64).to(zero).expand(len(offset))
-    return Functionals(rows * basis.mask, values.to(zero) - offset, deviation**2, refinements)
+    return Functionals(rows * basis.mask, values.to(zero) - offset, deviation**2)
 
 
 def at_points(
@@ -274,8 +251,6 @@ def at_points(
     values: Float[Tensor, "*batch point"],
     deviation: float | Float[Tensor, " point"],
     grid: Grid | None = None,
-    *,
-    refinements: int = 0,
 ) -> Functionals:
     """Values of a channel at points of the box, in its units: sensors anywhere.
 
@@ -297,7 +272,6 @@ def at_points(
         grid,
         values,
         deviation,
-        refinements=refinements,
     )
 
 
@@ -309,37 +283,7 @@ def together(first: Functionals, *others: Functionals) -> Functionals:
         torch.cat([one.rows for one in every]),
         torch.cat([one.values.expand(*batch, -1) for one in every], -1),
         torch.cat([one.variance for one in every]),
-        max(one.refinements for one in every),
     )
-
-
-def conjugate_gradients(
-    gram: Callable[[Tensor], Tensor],
-    right: Float[Tensor, "batch m"],
-    precondition: Callable[[Tensor], Tensor],
-    steps: int,
-) -> Float[Tensor, "batch m"]:
-    """gram^{-1} right, row by row: preconditioned, begun at what the preconditioner says.
-
-    A row stops where it meets a direction that is not positive.
-
-    >>> A = torch.diag(torch.tensor([1.0, 4.0]))
-    >>> conjugate_gradients(lambda g: g @ A, torch.ones(1, 2), lambda r: r, 2)
-    tensor([[1.0000, 0.2500]])
-    """
-    g = precondition(right)
-    r = right - gram(g)
-    z = precondition(r)
-    p, rz = z, (r * z).sum(1, keepdim=True)
-    for _ in range(steps):
-        q = gram(p)
-        curve = (p * q).sum(1, keepdim=True)
-        step = torch.where(curve > 0, rz / curve.clamp_min(1e-300), 0.0)
-        g, r = g + step * p, r - step * q
-        z = precondition(r)
-        new = (r * z).sum(1, keepdim=True)
-        p, rz = z + torch.where(rz > 0, new / rz.clamp_min(1e-300), 0.0) * p, new
-    return g
 
 
 def _solve(factor: Tensor, right: Float[Tensor, "batch m"]) -> Float[Tensor, "batch m"]:

@@ -37,6 +37,7 @@ from pushforward.generative.loss import Objective
 from pushforward.generative.observation import Observation
 from pushforward.generative.path import Levels
 from pushforward.generative.presets import Architecture, restore
+from pushforward.generative.remainder import LEVELS, between, remainder
 from pushforward.solvers import Grid, Use
 
 BATCH = 32  # members per network evaluation when nothing else is said
@@ -47,7 +48,8 @@ class Surrogate(nn.Module):
 
     Attributes: `architecture`, `grid` (the training grid), `basis`, `denoiser`, `levels` (log snr
     at times t), `objective` (the loss), `log_gain` (time, channel, shell), the calibration, zero
-    until `calibrate`.
+    until `calibrate`, and `left` (time, channel, shell), what the network leaves unknown, 1 until
+    `measure`.
 
     >>> from pushforward.generative import Backbone, preset
     >>> from pushforward.solvers import GaussianField
@@ -59,6 +61,7 @@ class Surrogate(nn.Module):
     """
 
     log_gain: Tensor
+    left: Tensor
 
     def __init__(self, architecture: Architecture, grid: Grid, basis: Basis) -> None:
         super().__init__()
@@ -69,6 +72,7 @@ class Surrogate(nn.Module):
         self.register_buffer(
             "log_gain", basis.mask.new_zeros(2, basis.channels, basis.shells, dtype=torch.float32)
         )
+        self.register_buffer("left", torch.ones_like(self.log_gain))
         self._bind()
 
     @classmethod
@@ -121,7 +125,9 @@ class Surrogate(nn.Module):
         }
         with torch.random.fork_rng(devices=[]):
             surrogate = cls(architecture, grid, BASES[architecture.basis](grid, parts))
+        tensors = {"left": surrogate.left, **tensors}  # earlier trainings did not measure it
         surrogate.log_gain = torch.zeros_like(tensors["log_gain"])
+        surrogate.left = torch.zeros_like(tensors["left"])
         surrogate.load_state_dict(tensors)
         return surrogate
 
@@ -249,7 +255,7 @@ class Surrogate(nn.Module):
             path = observed.levels(levels)
             start = observed.start(levels, start, churn=sampler.reversal, denoiser=denoiser)
         if guided is not None:
-            denoiser = Guided(denoiser, guided.to(start))
+            denoiser = Guided(denoiser, guided.to(start), self._left)
             first = path(torch.ones(1, device=start.device))[0]
             noise = guided.noise(seed, members).to(start)
             other = self.basis.noise(seed, Use.PRIOR, members, 1)
@@ -273,6 +279,27 @@ class Surrogate(nn.Module):
             dynamics=self.dynamics,
             batch=BATCH,
         )
+
+    @torch.no_grad()
+    def measure(self, x: Float[Tensor, "member channel mode"], *, seed: int = 0) -> None:
+        """Measures on whitened fields what the network leaves unknown of them (see `remainder`).
+
+        The fields should be ones that it has not learnt from.
+        """
+        levels = self.levels(torch.linspace(0, 1, LEVELS, device=x.device))
+        self.left = remainder(
+            self.denoiser,
+            self.basis,
+            levels,
+            x,
+            lambda i: self.basis.noise(seed, Use.REMAINDER, range(len(x)), i),
+            batch=BATCH,
+        )
+
+    def _left(self, log_snr: Float[Tensor, "channel mode"]) -> Float[Tensor, "channel mode"]:
+        """What the network leaves unknown at these levels."""
+        levels = self.levels(torch.linspace(0, 1, len(self.left), device=log_snr.device))
+        return between(self.left, levels, self.basis, log_snr)
 
     def learn(self, x: Float[Tensor, "member channel mode"], *, seed: int = 0) -> list[float]:
         """Fits a process of kind `learned` to few-step samples like whitened fields x.

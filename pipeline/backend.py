@@ -53,7 +53,6 @@ class PushforwardBackend(BackendEntrypoint):
         "keep",
         "given",
         "deviation",
-        "refinements",
     )
 
     def open_dataset(  # type: ignore[override]
@@ -73,7 +72,6 @@ class PushforwardBackend(BackendEntrypoint):
         keep: bool = False,
         given: xr.DataArray | xr.Dataset | None = None,
         deviation: float | Mapping[str, float] = 0.0,
-        refinements: int = 0,
     ) -> xr.Dataset:
         """The ensemble, of which nothing is computed.
 
@@ -107,7 +105,7 @@ class PushforwardBackend(BackendEntrypoint):
         if given is not None:
             from pushforward.given import Given
 
-            known = Given.of(given, deviation, refinements)
+            known = Given.of(given, deviation)
         dataset = _opened(spec, archive, changes, device, keep, known)
         dataset.encoding["source"] = str(archive.folder(spec))
         dropped = [drop_variables] if isinstance(drop_variables, str) else drop_variables or ()

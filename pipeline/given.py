@@ -75,22 +75,19 @@ class Seen:
 class Given:
     """Values that are known, and the deviation of their noise, in their units.
 
-    `deviation` is one number or one a variable; `refinements` how often guidance asks the network
-    for its derivative at every step (see `guidance`).
+    `deviation` is one number or one a variable.
 
     Raises TypeError for what is no array, ValueError for a negative deviation.
     """
 
     data: xr.Dataset
     deviation: Mapping[str, float] = field(default_factory=dict)
-    refinements: int = 0
 
     @classmethod
     def of(
         cls,
         data: xr.DataArray | xr.Dataset,
         deviation: float | Mapping[str, float] = 0.0,
-        refinements: int = 0,
     ) -> Given:
         """From labelled arrays, which are loaded.
 
@@ -107,12 +104,12 @@ class Given:
                 f"expected finite deviations >= 0 of {', '.join(names)}, got {each}; name each "
                 "after its variable"
             )
-        return cls(found, each, refinements)
+        return cls(found, each)
 
     @cached_property
     def digest(self) -> str:
         """What tells it from others: a hash of all that it says."""
-        said = json.dumps([self.deviation, self.refinements, self.data.to_dict()], default=str)
+        said = json.dumps([self.deviation, self.data.to_dict()], default=str)
         return hashlib.sha256(said.encode()).hexdigest()[:10]
 
     def on(self, training: Training, basis: Basis) -> Conditions:
@@ -123,7 +120,7 @@ class Given:
         """
         every = list(self.seen(training))
         starts = _starts(basis, [one for one in every if one.points is None])
-        guided = [_functionals(basis, one, self.refinements) for one in every if one not in starts]
+        guided = [_functionals(basis, one) for one in every if one not in starts]
         return Conditions(
             _observation(basis, starts) if starts else None,
             together(*guided) if guided else None,
@@ -240,7 +237,7 @@ def _observation(basis: Basis, starts: list[Seen]) -> Observation:
     return observed(basis, raw, mask, deviation)
 
 
-def _functionals(basis: Basis, seen: Seen, refinements: int) -> Functionals:
+def _functionals(basis: Basis, seen: Seen) -> Functionals:
     """Values at points; of a whole field, at its own."""
     points = seen.points
     if points is None:
@@ -254,6 +251,4 @@ def _functionals(basis: Basis, seen: Seen, refinements: int) -> Functionals:
             "(training.surrogate.channels=apart)"
         )
     deviation = seen.deviation or EXACT * float(basis.scale[seen.channel])
-    return at_points(
-        basis, points, seen.channel, values, deviation, basis.grid, refinements=refinements
-    )
+    return at_points(basis, points, seen.channel, values, deviation, basis.grid)

@@ -23,7 +23,7 @@ from pushforward.solvers.grid import Grid
 
 
 def evaluate(
-    fields: Float[Tensor, "... *grid"], grid: Grid, points: Float[Tensor, "point axis"]
+    fields: Float[Tensor, "..."], grid: Grid, points: Float[Tensor, "point axis"]
 ) -> Float[Tensor, "... point"]:
     """The values of fields (..., *grid) at points given by their coordinates, in the box's units.
 

@@ -52,6 +52,7 @@ class Use(IntEnum):
     FILTER = 14
     SCORE = 15
     OBSERVATION = 16
+    REMAINDER = 17
 
 
 def philox(counter: Sequence[Tensor], key: Sequence[Tensor | int]) -> tuple[Tensor, ...]:
