@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from pushforward.archive import Archive
     from pushforward.generative import Sampler
+    from pushforward.given import Given
     from pushforward.lineage import Spec
     from pushforward.solvers import Grid
     from pushforward.spec import Generation, Training
@@ -51,6 +52,8 @@ class PushforwardBackend(BackendEntrypoint):
         "batch",
         "device",
         "keep",
+        "given",
+        "deviation",
     )
 
     def open_dataset(  # type: ignore[override]
@@ -68,6 +71,8 @@ class PushforwardBackend(BackendEntrypoint):
         batch: int | None = None,
         device: str | None = None,
         keep: bool = False,
+        given: xr.DataArray | xr.Dataset | None = None,
+        deviation: float | Mapping[str, float] = 0.0,
     ) -> xr.Dataset:
         """The ensemble, of which nothing is computed.
 
@@ -77,6 +82,8 @@ class PushforwardBackend(BackendEntrypoint):
         and where they are left out those of the generation that is opened; a training wants
         `members`. `block` members are a task of Dask's. `device` computes, by default a GPU if
         there is one. `keep` stores the blocks that are drawn, as the generation that they are of.
+        `given` are values of the ensemble's variables that are known, with noise of a `deviation`
+        in their units, and the members are drawn given these (see `given`); they cannot be kept.
 
         Raises LookupError for what is not there or not complete, ValueError for what cannot be.
         """
@@ -89,12 +96,18 @@ class PushforwardBackend(BackendEntrypoint):
         changes = {key: value for key, value in asked.items() if value is not None}
         archive, name = located(filename_or_obj, root)
         spec = archive.stored(archive.find(name).name)
-        if isinstance(spec, Evaluation) or (isinstance(spec, Simulation) and (changes or keep)):
+        drawn = changes or keep or given is not None
+        if isinstance(spec, Evaluation) or (isinstance(spec, Simulation) and drawn):
             raise ValueError(
                 f"expected a training or a generation to draw members of, got {spec.name}; open "
                 f"{spec.upstream.name if spec.upstream else 'it as it is stored'}"
             )
-        dataset = _opened(spec, archive, changes, device, keep)
+        known = None
+        if given is not None:
+            from pushforward.given import Given
+
+            known = Given.of(given, deviation)
+        dataset = _opened(spec, archive, changes, device, keep, known)
         dataset.encoding["source"] = str(archive.folder(spec))
         dropped = [drop_variables] if isinstance(drop_variables, str) else drop_variables or ()
         return dataset.drop_vars(list(dropped), errors="ignore")
@@ -141,7 +154,12 @@ def located(given: Any, root: str | Path | None = None) -> tuple[Archive, str]:
 
 
 def _opened(
-    spec: Spec, archive: Archive, changes: Mapping[str, Any], device: str | None, keep: bool
+    spec: Spec,
+    archive: Archive,
+    changes: Mapping[str, Any],
+    device: str | None,
+    keep: bool,
+    given: Given | None,
 ) -> xr.Dataset:
     """What is stored where that is it, else the virtual ensemble."""
     from pushforward.device import chosen
@@ -151,13 +169,20 @@ def _opened(
     if not isinstance(spec, (Training, Generation)):
         return archive.open(spec.name)
     generation = changed(spec, changes)
-    if archive.sealed(generation) and (keep or generation == spec):
+    if given is not None and keep:
+        raise ValueError(
+            "expected keep=False for members that are drawn given something, which an archive has "
+            "no name for, got keep=True; store them with .to_zarr"
+        )
+    if given is None and archive.sealed(generation) and (keep or generation == spec):
         return archive.open(generation.name)
     archive.require(generation.training)
     chosen(device)  # is it there at all?
     where = archive.root
     where = where.absolute() if isinstance(where, Path) else where  # others work in other folders
-    return VirtualEnsemble(generation, where, device, keep).dataset()
+    if given is not None:
+        list(given.seen(generation.training))  # of this ensemble?
+    return VirtualEnsemble(generation, where, device, keep, given).dataset()
 
 
 def changed(spec: Training | Generation, changes: Mapping[str, Any]) -> Generation:

@@ -30,8 +30,9 @@ from pushforward.archive import Archive
 from pushforward.device import chosen, exact
 from pushforward.drawn import Arrays, Drawn
 from pushforward.generation import draw, labelled, template
+from pushforward.given import FREE, Conditions, Given
 from pushforward.places import Place
-from pushforward.spec import Generation
+from pushforward.spec import Generation, Training
 from pushforward.threads import one_thread
 
 if TYPE_CHECKING:
@@ -47,7 +48,8 @@ class VirtualEnsemble:
     """The members of a generation in the archive at `root`, drawn when they are asked for.
 
     `device` is that of `generate`. With `keep` whole blocks are drawn and stored as the generation
-    that they are of, and read from there afterwards. Small, and picklable.
+    that they are of, and read from there afterwards. `given` is what is known of all members (see
+    `given`). Small, and picklable.
 
     >>> import tempfile
     >>> from pushforward.study import Study
@@ -60,6 +62,7 @@ class VirtualEnsemble:
     root: Place
     device: str | None = None
     keep: bool = False
+    given: Given | None = None
 
     def dataset(self) -> xr.Dataset:
         """Coordinates and attributes of the generation, and variables that are drawn when used.
@@ -97,11 +100,21 @@ class VirtualEnsemble:
         return kept.read(self.generation, archive, variable, key)
 
     @cached_property
-    def _key(self) -> tuple[str, str, str]:
-        return self.generation.name, str(self.root), str(self.device)
+    def _key(self) -> tuple[str, ...]:
+        given = "" if self.given is None else self.given.digest
+        return self.generation.name, str(self.root), str(self.device), given
 
     def _draw(self, members: NDArray[Any]) -> Arrays:
-        return self._with_surrogate(draw, members.tolist())
+        return self._with_surrogate(self._given, members.tolist())
+
+    def _given(
+        self, generation: Generation, members: Sequence[int], surrogate: Surrogate
+    ) -> Arrays:
+        if self.given is None:
+            return draw(generation, members, surrogate)
+        key = (*self._key, str(surrogate.basis.mask.device))
+        conditions = _conditions(key, self.given, generation.training, surrogate)
+        return draw(generation, members, surrogate, conditions)
 
     def _batch(self, members: range) -> xr.Dataset:
         return self._with_surrogate(labelled, members)
@@ -137,6 +150,28 @@ class _Fields(BackendArray):
 def _loaded(root: Place, training: str, device: torch.device) -> Surrogate:
     """A trained surrogate, read once by a process."""
     return Archive(root).surrogate(training).to(device)
+
+
+class _Known:
+    """The conditions that were worked out last: they take a while, and are the same for all."""
+
+    def __init__(self) -> None:
+        self.key: tuple[str, ...] = ()
+        self.conditions = FREE
+        self.lock = threading.Lock()
+
+    def __call__(
+        self, key: tuple[str, ...], given: Given, training: Training, surrogate: Surrogate
+    ) -> Conditions:
+        with self.lock:
+            if key != self.key:
+                basis = surrogate.basis
+                self.conditions = given.on(training, basis).to(basis.mask.device)
+                self.key = key
+            return self.conditions
+
+
+_conditions = _Known()
 
 
 def _numbers(key: Any, count: int) -> NDArray[Any]:

@@ -19,6 +19,7 @@ from pushforward import layout
 from pushforward.archive import Archive
 from pushforward.blocks import Map, compute, done, fill
 from pushforward.device import chosen, exact
+from pushforward.given import FREE, Conditions
 from pushforward.places import Place
 from pushforward.spec import Generation
 
@@ -81,31 +82,38 @@ def template(generation: Generation, members: range | None = None) -> xr.Dataset
         training.times,
         dict(equation.channels),
         training.simulation.dtype,
-        attributes=attributes,
+        {name: training.about[name] for name in training.static},
+        attributes,
     )
 
 
 def draw(
-    generation: Generation, members: Sequence[int], surrogate: Surrogate
+    generation: Generation,
+    members: Sequence[int],
+    surrogate: Surrogate,
+    conditions: Conditions = FREE,
 ) -> dict[str, NDArray[Any]]:
     """Any members of an ensemble, each variable (member, time, *space) as it is stored.
 
     They need not be below `generation.members`, nor in order. Computed on the surrogate's device.
+    `conditions` are what is known of all of them.
     """
     u = surrogate.sample(
         members,
         generation.target,
         seed=generation.seed,
         sampler=generation.sampler,
+        observed=conditions.observed,
+        guided=conditions.guided,
         extend=generation.extend,
         batch=generation.batch,
     )
-    training = generation.training
-    frames = u.cpu().unflatten(1, (len(training.frames), len(generation.channels)))
-    return {
-        name: frames[:, :, place].numpy().astype(training.simulation.dtype)
-        for place, name in enumerate(generation.channels)
-    }
+    training, out = generation.training, {}
+    for name in generation.channels:
+        own = [place for place, (_, channel) in enumerate(training.stack) if channel == name]
+        fields = u[:, own[0]] if name in training.static else u[:, own]
+        out[name] = fields.cpu().numpy().astype(training.simulation.dtype)
+    return out
 
 
 def labelled(generation: Generation, members: range, surrogate: Surrogate) -> xr.Dataset:

@@ -152,7 +152,7 @@ def _samples(evaluation: Evaluation, archive: Archive) -> list[str]:
             words = WORDS[name].split(",")[0].capitalize().replace("gaussian", "Gaussian")
             parts.append(page.pictures(urls, words, found.remarks[name], aspect))
         low_end, high_end = (f"{value:.3g}".replace("-", "−") for value in (low, high))
-        about = training.simulation.equation.channels[training.stack[v][1]]
+        about = training.about[training.stack[v][1]]
         scale = figures.scale(diverging)
         parts.append(page.colour_scale(scale, low_end, high_end, about))
     return parts
