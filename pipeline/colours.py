@@ -47,7 +47,8 @@ class Scale:
         if high - low <= 1e-9 * max(abs(low), abs(high)):
             reach = max(abs(low), 1.0) / 2 if abs(low) < 2 else abs(low) / 6
             low, high, diverging = low - reach, high + reach, False
-        below, above = array.min() < low, array.max() > high
+        seen = 0.01 * (high - low)  # less than that beyond an end is no clipping that one sees
+        below, above = array.min() < low - seen, array.max() > high + seen
         return cls(low, high, diverging, _EXTENDS[bool(below), bool(above)])
 
     @property

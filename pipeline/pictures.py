@@ -23,6 +23,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
 from pushforward import files
@@ -121,7 +122,8 @@ def learning_curve(lines: Sequence[dict[str, Any]], *, title: str = "") -> Figur
             axes.plot(x, y, "o-", color=INK, ms=3.5, lw=0.8, label="held out")
         if min(loss) > 0 and max(loss) > 5 * min(loss):
             axes.set_yscale("log")
-        axes.set_title(title, loc="left", fontsize=9.5)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.set_title(title, loc="left", fontsize=10, weight="bold")
         axes.set_xlabel("training step")
         axes.set_ylabel("loss")
         axes.legend(frameon=False)

@@ -28,7 +28,7 @@ from pushforward.views import View, length
 
 WIDTH, NARROWEST, LARGEST = 9.0, 4.6, 2.1  # inches: a sheet, one with few panels, a panel
 TALLEST = 9.5  # all rows of panels together
-LEFT, RIGHT, TOP, BOTTOM = 0.8, 0.85, 0.4, 0.32
+LEFT, RIGHT, TOP, BOTTOM = 0.8, 0.98, 0.4, 0.32
 HEAD, NAMES, GAP, FOOT, BETWEEN = 0.24, 0.2, 0.07, 0.36, 0.16
 INK, MUTED = "#1b1b1b", "#63676c"
 STYLE: dict[Any, Any] = {
@@ -62,15 +62,17 @@ class Sheet:
         self.panel = min(LARGEST, room / self.columns, TALLEST / tall)
         self.width = max(self._right + RIGHT, NARROWEST)
         heights = [self._height(v, n) for v, n in zip(views, counts, strict=True)]
-        self.height = TOP + NAMES + sum(heights) + BETWEEN * (len(views) - 1) + BOTTOM
+        self.names = NAMES if any(views[0].members) else 0.0
+        head = TOP if title or one else 0.1
+        self.height = head + self.names + sum(heights) + BETWEEN * (len(views) - 1) + BOTTOM
         self.figure = Figure(figsize=(self.width, self.height))
         self.artists: list[list[Any]] = []  # of each view, member by member: those of its rows
         self._say(0.1, 0.1, title, size=10, weight="bold", va="top")
         self.moment = self._say(self.width - 0.1, 0.1, "", size=10, ha="right", va="top")
-        at = TOP
+        at = head
         for view, count, height in zip(views, counts, heights, strict=True):
             self._group(view, count, at, named=view is views[0], labelled=not one)
-            at += height + BETWEEN + (NAMES if view is views[0] else 0)
+            at += height + BETWEEN + (self.names if view is views[0] else 0)
         self._say(0.1, self.height - 0.1, _points(views), size=7.5, color=MUTED)
 
     def turn(self, row: int) -> None:
@@ -100,7 +102,7 @@ class Sheet:
             for column, member in enumerate(view.members):
                 middle = LEFT + column * (self.panel + GAP) + self.panel / 2
                 self._say(middle, top + 0.12, member, ha="center", color=MUTED)
-            top += NAMES
+            top += self.names
         tall = self.panel * view.aspect
         drawn: list[Any] = []
         for row in range(count):

@@ -138,7 +138,10 @@ def _words(array: xr.DataArray, dim: str) -> tuple[str, ...]:
     if dim == "member":
         return tuple(x if isinstance(x, str) else f"member {x}" for x in labels)
     plain = all(isinstance(label, int | float | np.number) for label in labels)
-    return tuple(f"t = {label:.4g}" if plain else str(label)[:16] for label in labels)
+    if plain:
+        return tuple(f"t = {label:.4g}" for label in labels)
+    dates = (str(label)[:16].removesuffix("T00:00") for label in labels)
+    return tuple(date.replace("T", "\n") for date in dates)
 
 
 def _about(array: xr.DataArray, name: str, space: Sequence[Hashable]) -> str:
@@ -148,7 +151,7 @@ def _about(array: xr.DataArray, name: str, space: Sequence[Hashable]) -> str:
     parts += [f"in {unit}"] if unit not in ("1", "") else []
     if len(space) == 3:
         here = array.coords.get(space[0])
-        parts.append(f"at {space[0]} = {'the middle' if here is None else f'{here.item():.3g}'}")
+        parts.append(f"middle of {space[0]}" + ("" if here is None else f", {here.item():.3g}"))
     return ", ".join(parts)
 
 
