@@ -28,14 +28,14 @@ from PIL import Image
 
 from pushforward import files
 from pushforward.colours import DIVERGING, SEQUENTIAL
-from pushforward.sheets import INK, MUTED, STYLE, Sheet
+from pushforward.sheets import DPI, INK, MUTED, STYLE, Sheet
 from pushforward.views import views
 
 MADE_BY = "pushforward"  # how a picture says whose it is
 MEMBERS, TIMES = 5, 3  # of a contact sheet
 MOVING, FRAMES = 3, 100  # members and frames of an animation, at most
 SECONDS, QUICKEST, SLOWEST = 5.0, 0.06, 0.8  # of a loop; of one of its frames
-DPI, SMALL = 150, 84  # dots an inch: of a sheet, of an animation
+SMALL = 84  # dots an inch of an animation
 
 
 def contact_sheet(

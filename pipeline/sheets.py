@@ -30,6 +30,7 @@ WIDTH, NARROWEST, LARGEST = 9.0, 4.6, 2.1  # inches: a sheet, one with few panel
 TALLEST = 9.5  # all rows of panels together
 LEFT, RIGHT, TOP, BOTTOM = 0.8, 0.98, 0.4, 0.32
 HEAD, NAMES, GAP, FOOT, BETWEEN = 0.24, 0.2, 0.07, 0.36, 0.16
+DPI = 150
 INK, MUTED = "#1b1b1b", "#63676c"
 STYLE: dict[Any, Any] = {
     "font.size": 8.5,
@@ -65,7 +66,7 @@ class Sheet:
         self.names = NAMES if any(views[0].members) else 0.0
         head = TOP if title or one else 0.1
         self.height = head + self.names + sum(heights) + BETWEEN * (len(views) - 1) + BOTTOM
-        self.figure = Figure(figsize=(self.width, self.height))
+        self.figure = Figure(figsize=(self.width, self.height), dpi=DPI)
         self.artists: list[list[Any]] = []  # of each view, member by member: those of its rows
         self._say(0.1, 0.1, title, size=10, weight="bold", va="top")
         self.moment = self._say(self.width - 0.1, 0.1, "", size=10, ha="right", va="top")
@@ -226,8 +227,7 @@ def _points(views: Sequence[View]) -> str:
     """How many points there are, and how long the box is."""
     view = views[0]
     axes = [view.up[1], view.across[1]] if view.kind == "image" else [view.across[1]]
-    count, size = (
-        " × ".join(words)
-        for words in ([str(len(x)) for x in axes], [number(length(x)) for x in axes])
-    )
-    return f"{count} points on {size}"
+    count = " × ".join(str(len(x)) for x in axes)
+    if all(np.array_equal(x, np.arange(len(x))) for x in axes):  # nobody said where they are
+        return f"{count} points"
+    return f"{count} points on {' × '.join(number(length(x)) for x in axes)}"

@@ -15,7 +15,8 @@ from PIL import Image, ImageSequence
 from pushforward import gallery
 from pushforward.archive import Archive
 from pushforward.colours import Scale
-from pushforward.pictures import DPI, animation, contact_sheet, learning_curve, ours, save
+from pushforward.pictures import animation, contact_sheet, learning_curve, ours, save
+from pushforward.sheets import DPI
 
 RED, WHITE, BLUE = (mpl.colormaps["RdBu_r"](x)[:3] for x in (1.0, 0.5, 0.0))
 
@@ -94,10 +95,11 @@ def test_a_scale_says_what_it_cuts() -> None:
 
 def test_words_say_what_is_shown() -> None:
     waves = constants(1, -1, times=3).assign_coords(member=[4, 7], time=[0.0, 0.5, 2.0])
+    waves = waves.assign_coords(y=np.arange(8) / 4, x=np.arange(8) / 2)
     waves.attrs = {"units": "m/s", "long_name": "speed of the water"}
     figure = contact_sheet(waves, times=2, title="Waves")
     said = {text.get_text() for text in figure.texts}
-    assert {"Waves", "u", "member 4", "member 7", "t = 0", "t = 2", "8 × 8 points on 8 × 8"} < said
+    assert {"Waves", "u", "member 4", "member 7", "t = 0", "t = 2", "8 × 8 points on 2 × 4"} < said
     assert "t = 0.5" not in said
     assert "speed of the water, in m/s" in {
         text.get_text() for axes in figure.axes for text in axes.texts
