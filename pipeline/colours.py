@@ -34,8 +34,8 @@ class Scale:
 
         Values that are not finite are left out.
 
-        >>> Scale.of([-1.0, 0.0, 1.0])
-        Scale(low=-1.0, high=1.0, diverging=True, extend='neither')
+        >>> Scale.of(np.linspace(-1, 1, 1001))
+        Scale(low=-0.996, high=0.996, diverging=True, extend='neither')
         >>> Scale.of([3.0, 3.0])
         Scale(low=2.5, high=3.5, diverging=False, extend='neither')
         """

@@ -70,14 +70,15 @@ def _compared(evaluation: Evaluation, archive: Archive) -> xr.Dataset:
     """The first members (ensemble, member, *space) of each variable that is scored."""
     found = samples(evaluation, archive)
     space, training = AXES[-found.grid.ndim :], evaluation.generation.training
-    points = {axis: x.numpy() for axis, x in zip(space, found.grid.coordinates(), strict=True)}
+    grid = zip(space, found.grid.coordinates(), strict=True)
+    points = {axis: (axis, x.numpy()) for axis, x in grid}
     fields = xr.concat(
         [
             xr.DataArray(found.fields[name].numpy(), dims=("member", "variable", *space))
             for name in ENSEMBLES
         ],
         dim="ensemble",
-    ).assign_coords(ensemble=[*ENSEMBLES.values()], **points)
+    ).assign_coords({"ensemble": [*ENSEMBLES.values()], **points})
     # the solver's members have other numbers than the surrogate's
     columns = {"member": [""] * fields.sizes["member"]}
     return xr.Dataset(

@@ -113,7 +113,7 @@ def learning_curve(lines: Sequence[dict[str, Any]], *, title: str = "") -> Figur
     """
     steps, loss = ([line[key] for line in lines] for key in ("step", "loss"))
     tested = [line for line in lines if line.get("held_out_loss") is not None]
-    with mpl.rc_context(STYLE | {"axes.spines.top": False, "axes.spines.right": False}):
+    with mpl.rc_context({**STYLE, "axes.spines.top": False, "axes.spines.right": False}):
         figure = Figure(figsize=(5.6, 3.4), layout="constrained")
         axes = figure.subplots()
         axes.plot(steps, loss, color="#0072b2", label="training")
@@ -147,7 +147,7 @@ def ours(path: Path) -> bool:
     try:
         with Image.open(path) as image:
             mark = image.info.get("Software") or image.info.get("comment")
-    except OSError:  # no picture at all
+    except (OSError, Image.DecompressionBombError):  # no picture at all, or not of ours
         return False
     return mark in (MADE_BY, MADE_BY.encode())
 

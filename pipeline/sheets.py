@@ -68,7 +68,8 @@ class Sheet:
         self.height = head + self.names + sum(heights) + BETWEEN * (len(views) - 1) + BOTTOM
         self.figure = Figure(figsize=(self.width, self.height), dpi=DPI)
         self.artists: list[list[Any]] = []  # of each view, member by member: those of its rows
-        self._say(0.1, 0.1, title, size=10, weight="bold", va="top")
+        fits = (self.width - (1.1 if one else 0.2)) / max(len(title), 1) / 0.0095  # in points
+        self._say(0.1, 0.1, title, size=min(10, fits), weight="bold", va="top")
         self.moment = self._say(self.width - 0.1, 0.1, "", size=10, ha="right", va="top")
         at = head
         for view, count, height in zip(views, counts, heights, strict=True):
@@ -117,6 +118,7 @@ class Sheet:
                 _ticks(axes, view, column == 0, row == count - 1)
         self.artists.append(drawn)
         beside: dict[str, Any] = {"xycoords": name, "textcoords": "offset points"}
+        beside["parse_math"] = False
         drawn[0].axes.annotate(view.about, (1, 0), (7, 0), color=MUTED, va="bottom", **beside)
         if view.kind != "curves":
             self._bar(view, top, count * tall + (count - 1) * GAP)
@@ -157,7 +159,7 @@ class Sheet:
         )
 
     def _say(self, left: float, top: float, words: str, **how: Any) -> Text:
-        how = {"va": "center"} | how
+        how = {"va": "center", "parse_math": False} | how  # words of others, as they are
         return self.figure.text(left / self.width, 1 - top / self.height, words, **how)
 
 

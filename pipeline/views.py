@@ -50,37 +50,39 @@ class View:
         `moving` asks for a row a time, also of what has one axis. Raises ValueError for an array
         without values, or without one to three axes of space.
         """
-        name = str(array.name)
-        space = [dim for dim in array.dims if dim not in ("member", *ROWS)]
-        if not 1 <= len(space) <= 3 or not array.size or array.dtype.kind not in NUMBERS:
-            raise ValueError(
-                "expected real values on 1 to 3 axes of space, besides member and time, in "
-                f"{name!r}, got {array.dtype} of {dict(array.sizes)}; choose along the others "
-                "with .isel"
-            )
+        name, space = str(array.name), _space(array)
         array = array.expand_dims([dim for dim in (*ROWS, "member") if dim not in array.dims])
         array = array.transpose(*ROWS, "member", *space).isel(member=slice(members))
+        if array.sizes["time"] > 1 and "time" not in array.coords:
+            array = array.assign_coords(time=range(array.sizes["time"]))
         history = len(space) == 1 and not moving and array.sizes["time"] >= DENSE
         if not history:
             array = array.isel(time=_spread(array.sizes["time"], times))
         if len(space) == 3:
             array = array.isel({space[0]: array.sizes[space[0]] // 2})
         array = array.load()
-        about, members_seen = _about(array, name, space), _words(array, "member")
-        across, values = array.dims[-1], array.values
-        rows = tuple("\n".join(filter(None, pair)) for pair in _pairs(array))
-        up: Hashable = "time"
-        kind = "history" if history else "curves"
-        if len(space) > 1:
-            kind, up = "image", array.dims[-2]
-        elif moving:
-            values = values[..., None, :]
-        else:  # times are in a panel, not below each other
-            values, rows = np.moveaxis(values, 1, 2), tuple(_words(array, "ensemble"))
+        values, ensembles, moments = array.values, _words(array, "ensemble"), _words(array, "time")
+        rows = tuple("\n".join(filter(None, (a, b))) for a in ensembles for b in moments)
+        kind, up, curves = "image", array.dims[-2], ()
+        if len(space) == 1:
+            kind, up = "history" if history else "curves", "time"
+            if moving:
+                values = values[..., None, :]
+            else:  # times are in a panel, not below each other
+                values, rows, curves = np.moveaxis(values, 1, 2), ensembles, moments
         values = values.reshape(len(rows), -1, *values.shape[-2:])
-        ends, scale = (_ends(array, up), _ends(array, across)), Scale.of(values)
-        curves = _words(array, "time") if kind == "curves" and not moving else ()
-        return cls(name, about, kind, values, rows, members_seen, *ends, scale, curves)
+        return cls(
+            name,
+            _about(array, name, space),
+            kind,
+            values,
+            rows,
+            _words(array, "member"),
+            _ends(array, up),
+            _ends(array, array.dims[-1]),
+            Scale.of(values),
+            curves,
+        )
 
     @property
     def aspect(self) -> float:
@@ -113,6 +115,18 @@ def length(points: NDArray[Any]) -> float:
     return float(step * len(points)) or 1.0
 
 
+def _space(array: xr.DataArray) -> list[Hashable]:
+    """The dimensions of space; refused where nothing can be drawn."""
+    space = [dim for dim in array.dims if dim not in ("member", *ROWS)]
+    if not 1 <= len(space) <= 3 or not array.size or array.dtype.kind not in NUMBERS:
+        raise ValueError(
+            "expected real values on 1 to 3 axes of space, besides member and time, in "
+            f"{array.name!r}, got {array.dtype} of {dict(array.sizes)}; choose along the others "
+            "with .isel"
+        )
+    return space
+
+
 def _spread(count: int, wanted: int) -> list[int]:
     """Places from the first to the last, as even as they can be.
 
@@ -122,26 +136,20 @@ def _spread(count: int, wanted: int) -> list[int]:
     return sorted({*np.linspace(0, count - 1, min(wanted, count)).round().astype(int).tolist()})
 
 
-def _pairs(array: xr.DataArray) -> list[tuple[str, str]]:
-    """The words for each ensemble and time."""
-    return [(a, b) for a in _words(array, "ensemble") for b in _words(array, "time")]
-
-
 def _words(array: xr.DataArray, dim: str) -> tuple[str, ...]:
     """A word for each place along a dimension; none for a single one without a label."""
     if dim not in array.coords:
-        labels: Sequence[Any] = range(array.sizes[dim]) if array.sizes[dim] > 1 else [""]
-    else:
-        labels = array[dim].values.tolist() if dim != "time" else array[dim].values
-    if dim == "ensemble" or labels[0] == "":
-        return tuple(str(label) for label in labels)
+        count = array.sizes[dim]
+        return tuple(f"{dim} {i}" for i in range(count)) if count > 1 else ("",)
+    labels, kind = array[dim].values, array[dim].dtype.kind
     if dim == "member":
-        return tuple(x if isinstance(x, str) else f"member {x}" for x in labels)
-    plain = all(isinstance(label, int | float | np.number) for label in labels)
-    if plain:
-        return tuple(f"t = {label:.4g}" for label in labels)
-    dates = (str(label)[:16].removesuffix("T00:00") for label in labels)
-    return tuple(date.replace("T", "\n") for date in dates)
+        return tuple(f"member {x}" if kind in "iu" else str(x) for x in labels)
+    if dim == "time" and kind in "iuf":
+        return tuple(f"t = {x:.4g}" for x in labels)
+    if dim == "time":  # dates
+        dates = (str(x)[:16].removesuffix("T00:00") for x in labels)
+        return tuple(date.replace("T", "\n") for date in dates)
+    return tuple(str(x) for x in labels)
 
 
 def _about(array: xr.DataArray, name: str, space: Sequence[Hashable]) -> str:

@@ -92,5 +92,5 @@ def test_a_page_that_raises_says_where(tmp_path: Path, monkeypatch: pytest.Monke
     (tmp_path / "page.md").write_text("```python\nprint(1)\nraise KeyError\n```\n")
     monkeypatch.setattr("docs.tutorial_runner.FOLDER", tmp_path)
     with pytest.raises(KeyError) as caught:
-        [*run("page", tmp_path)]
+        next(run("page", tmp_path))
     assert "page.md" in caught.value.__notes__[0]
