@@ -18,6 +18,7 @@ from pushforward import controls, figures, files, learnt, lines, origin, page, s
 from pushforward.archive import Archive
 from pushforward.certificate_table import section as certified
 from pushforward.claims import SEEDS, across_seeds
+from pushforward.colours import limits
 from pushforward.control_table import section as controlled
 from pushforward.evaluation import (
     CURVES_FILE,
@@ -27,7 +28,7 @@ from pushforward.evaluation import (
 )
 from pushforward.places import Place
 from pushforward.progress import say
-from pushforward.samples import limits, samples
+from pushforward.samples import samples
 from pushforward.score_table import score_table
 from pushforward.shelf import REPORT
 from pushforward.spec import Evaluation
