@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 
 from pushforward import files, places
 from pushforward.codec import Codec, shard_file
+from pushforward.discovery import MEMBER
 from pushforward.places import Place
 from pushforward.solvers import Grid
 
@@ -60,7 +61,7 @@ def template(
         "member": (
             "member",
             np.arange(members.start, members.stop, members.step),  # many at once
-            {"long_name": "number of the member"},
+            MEMBER,
         ),
         "time": (
             "time",
