@@ -276,7 +276,12 @@ def at_points(
 
 
 def together(first: Functionals, *others: Functionals) -> Functionals:
-    """All functionals as one observation."""
+    """All functionals as one observation.
+
+    >>> one = Functionals(torch.ones(1, 1, 2), torch.tensor([1.0]), torch.tensor([2.0]))
+    >>> together(one, one).values
+    tensor([1., 1.])
+    """
     every = (first, *others)
     batch = torch.broadcast_shapes(*(one.values.shape[:-1] for one in every))
     return Functionals(

@@ -200,4 +200,6 @@ def _probability(
         key: value.assign_attrs(long_name=words, units="1")
         for key, (value, words) in values.items()
     }
+    if isinstance(threshold, xr.DataArray):  # a single time of it may be one of many here
+        threshold = threshold.drop_vars([one for one in threshold.coords if one in x.dims])
     return xr.Dataset(named, attrs=about).assign_coords(threshold=threshold)
