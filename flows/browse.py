@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
@@ -11,6 +11,7 @@ from pushforward.flows.usage import UsageError
 
 if TYPE_CHECKING:
     from pushforward.archive import Archive
+    from pushforward.conditions import Condition
     from pushforward.entries import Entry
 
 Root = Annotated[str, Parameter(name="--root")]
@@ -33,8 +34,9 @@ def entries(
     root
         Folder of the archive.
     where
-        Only results whose study says so, as in equation=navier_stokes or viscosity=[0,1e-3], a
-        range; or whose scores are so many times the floor, as in w1=[0,2]; may be repeated.
+        Only results whose study says so, as in equation=navier_stokes, "viscosity<1e-3" or
+        viscosity=[0,1e-3], a range; or whose scores are so many times the floor, as in "w1<=2";
+        may be repeated.
     """
     from rich import box
     from rich.table import Table
@@ -42,7 +44,7 @@ def entries(
     from pushforward.archive import Archive
     from pushforward.flows.table import console
 
-    found = Archive(root).search(**conditions(where))
+    found = Archive(root).search(*conditions(where))
     if not found:
         say = f"{root} holds no results" + (" like these" if where else "")
         console().print(say)
@@ -114,30 +116,21 @@ def export(path: Path, /, *, root: Root = RUNS, where: Where = ()) -> None:
     from pushforward.archive import Archive
     from pushforward.export import export as write
 
-    print(f"{path}: {write(Archive(root), path, **conditions(where))} sources")
+    print(f"{path}: {write(Archive(root), path, *conditions(where))} sources")
 
 
-def conditions(where: tuple[str, ...]) -> dict[str, Any]:
-    """What --where asks for, as `Archive.search` takes it."""
-    return dict(_condition(text) for text in where)
+def conditions(where: tuple[str, ...]) -> list[Condition]:
+    """What --where asks for, as `Archive.search` takes it.
 
-
-def _condition(text: str) -> tuple[str, Any]:
-    """A key and a value to search for; a list of two numbers is a range.
-
-    >>> _condition("viscosity=[0, 0.1]"), _condition("equation=gray_scott")
-    (('viscosity', (0, 0.1)), ('equation', 'gray_scott'))
+    >>> conditions(("viscosity=[0, 0.1]", "members > 8"))[1].sign
+    '>'
     """
-    import yaml
+    from pushforward.conditions import parse
 
-    key, equals, value = text.partition("=")
-    if not key or not equals:
-        raise UsageError(f"--where: expected key=value, got {text!r}; name a key and a value")
     try:
-        parsed = yaml.safe_load(value)
-    except yaml.YAMLError:
-        raise UsageError(f"--where: expected a YAML value, got {value!r}; quote it") from None
-    return key, tuple(parsed) if isinstance(parsed, list) else parsed
+        return [parse(text) for text in where]
+    except ValueError as error:
+        raise UsageError(f"--where: {error}") from None
 
 
 def find(archive: Archive, name: str) -> Entry:

@@ -3,7 +3,8 @@
     from pushforward import Archive, Study, simulate, train, generate, evaluate
 
 The names load on first use, so that the floors below (`pushforward.solvers`,
-`pushforward.generative`) can be used without the storage and scheduling libraries.
+`pushforward.generative`) can be used without the storage and scheduling libraries. The first one
+that is taken also registers the accessor `.pushforward` of xarray's arrays and Datasets.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pushforward import questions
     from pushforward.archive import Archive
     from pushforward.certificate import Certificate
     from pushforward.claims import across_seeds
@@ -40,6 +42,7 @@ __all__ = [
     "compare",
     "evaluate",
     "generate",
+    "questions",
     "simulate",
     "train",
     "verify_forecast",
@@ -65,8 +68,11 @@ _ROOMS = {
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _ROOMS:
+    if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import_module(f"{__name__}.accessor")  # whoever holds arrays may ask them
+    if name not in _ROOMS:
+        return import_module(f"{__name__}.{name}")  # a room itself
     return getattr(import_module(f"{__name__}.{_ROOMS[name]}"), name)
 
 

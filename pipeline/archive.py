@@ -22,8 +22,11 @@ from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
+from pushforward import accessor as accessor  # what is opened here can be asked
 from pushforward import certificate, critical, files, layout
 from pushforward.catalogue import table
+from pushforward.conditions import Condition, conditions
+from pushforward.discovery import labelled
 from pushforward.effort import Effort
 from pushforward.entries import Entry, entries
 from pushforward.formats import FORMAT
@@ -34,11 +37,13 @@ from pushforward.progress import say
 from pushforward.provenance import code, machine, now, peak, peak_memory, provenance
 from pushforward.shelf import DATA, MANIFEST, SPEC
 from pushforward.spec import KINDS, Simulation, Training
+from pushforward.tree import tree
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from pushforward.generative import Surrogate
+    from pushforward.study import Study
 
 WEIGHTS = "surrogate.safetensors"
 ORPHAN_AGE = 600.0  # seconds without a write after which a `.partial` has no living writer
@@ -74,28 +79,31 @@ class Archive(Inspected):
         self.described(spec)  # is it of a format that this version knows?
         return files.read_json(self.folder(spec) / MANIFEST)
 
-    def search(self, **where: Any) -> list[Entry]:
-        """The results whose lineage has all of the values, complete or not, by name.
+    def search(self, *words: str | Condition, **where: Any) -> list[Entry]:
+        """The results that meet all conditions, complete or not, by name.
 
         A key is a name in the spec (`viscosity`, `kind`; `equation` for the equation's kind) or
-        the end of a dotted path, else a score of an evaluation, over its floor (`w1`); a value is
-        equal, or a pair (least, largest).
+        the end of a dotted path, or `resolution`, the fewest points an axis; else a score of an
+        evaluation, over its floor (`w1`). A value is equal, or a pair (least, largest); in words,
+        ``search("viscosity < 1e-3", "resolution >= 128", equation="navier_stokes")``, it stands
+        behind one of < <= > >= = !=. Raises ValueError for words that are no condition.
         """
-        return [entry for entry in entries(self.root) if entry.matches(where)]
+        asked = conditions(words, where)
+        return [entry for entry in entries(self.root) if entry.matches({}, *asked)]
 
-    def table(self, **where: Any) -> pd.DataFrame:
+    def table(self, *words: str | Condition, **where: Any) -> pd.DataFrame:
         """The same results as a table: what they are of, lineage, scores, cost (see `catalogue`).
 
         `.to_xarray()` of it is a Dataset along `name`.
         """
-        return table(self, **where)
+        return table(self, *words, **where)
 
     def open(self, spec: Spec | str, **options: Any) -> xr.Dataset:
         """A complete result's arrays, read when they are used; `options` go to `xr.open_zarr`.
 
         ``chunks={}`` gives dask arrays, one block a chunk, for ensembles larger than memory.
-        Fields stored on the critical grid come on the full one. The attributes of a simulation say
-        what its solver did and what its certificate says.
+        Fields stored on the critical grid come on the full one. Attributes follow CF and ACDD (see
+        `discovery`); those of a simulation say what its solver did and what its certificate says.
         Raises LookupError for a result that is absent, incomplete, or has no arrays.
         """
         self.require(spec)
@@ -103,7 +111,7 @@ class Archive(Inspected):
         if not files.exists(path):
             raise LookupError(f"expected arrays in {path.parent}, got files only; read these")
         known = self.stored(spec) if isinstance(spec, str) else spec
-        dataset = critical.opened(path, **options)
+        dataset = labelled(critical.opened(path, **options))
         self._complete(spec, [str(name) for name in dataset.data_vars])
         if isinstance(known, Simulation):
             effort = Effort.read(self.manifest(spec)["blocks"])
@@ -111,6 +119,13 @@ class Archive(Inspected):
             dataset.attrs |= certificate.summary(path.parent)
         first = getattr(known, "channels", ())  # a folder lists its arrays in any order
         return dataset[[*first, *sorted({*dataset.data_vars} - {*first}, key=str)]]
+
+    def tree(self, of: Study | Spec | str, **options: Any) -> xr.DataTree:
+        """What is complete of a study, side by side: /solver, /generated, /scores (see `tree`).
+
+        It may be given as a study, as the last of its specs, or as that one's name.
+        """
+        return tree(self, of, **options)
 
     def surrogate(self, training: Training | str) -> Surrogate:
         """The trained surrogate; LookupError, with what to run, when it is not complete."""

@@ -13,10 +13,12 @@ What a result does not have is empty.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from pushforward import certificate, files
+from pushforward.conditions import Condition
+from pushforward.entries import UPSTREAM, down, origin
 from pushforward.places import Place
 
 if TYPE_CHECKING:
@@ -25,11 +27,9 @@ if TYPE_CHECKING:
     from pushforward.archive import Archive
     from pushforward.entries import Entry
 
-UPSTREAM = ("generation", "training", "simulation")
 
-
-def table(archive: Archive, **where: Any) -> pd.DataFrame:
-    """The results whose lineage has all of the values (see `Archive.search`), by name.
+def table(archive: Archive, *words: str | Condition, **where: Any) -> pd.DataFrame:
+    """The results that meet all conditions (see `Archive.search`), by name.
 
     >>> import tempfile
     >>> from pushforward.archive import Archive
@@ -40,7 +40,7 @@ def table(archive: Archive, **where: Any) -> pd.DataFrame:
 
     rows = [
         {**row(entry, archive), "bytes": _size(archive.folder(entry.name))}
-        for entry in archive.search(**where)
+        for entry in archive.search(*words, **where)
     ]
     columns = list(dict.fromkeys(key for one in rows for key in one))
     last = [name for name in ("seconds", "bytes", "made", "code") if name in columns]
@@ -53,7 +53,7 @@ def row(entry: Entry, archive: Archive) -> dict[str, Any]:
     simulation, seal = origin(entry.spec), entry.manifest or {}
     names = dict.fromkeys(UPSTREAM) | {one.partition("-")[0]: one for one in entry.above}
     names |= {entry.kind: entry.name} if entry.kind in names else {}
-    training = None if entry.kind == "simulation" else _down(entry.spec, UPSTREAM[:2])
+    training = None if entry.kind == "simulation" else down(entry.spec, UPSTREAM[:2])
     found = certificate.read(archive.folder(entry.name)) if entry.kind == "simulation" else None
     made = seal.get("provenance", {})
     return {
@@ -61,7 +61,7 @@ def row(entry: Entry, archive: Archive) -> dict[str, Any]:
         "kind": entry.kind,
         "complete": entry.sealed,
         "equation": simulation["equation"]["kind"],
-        "grid": "x".join(map(str, (entry.spec.get("grid") or simulation["grid"])["shape"])),
+        "grid": "x".join(map(str, entry.shape)),
         "members": entry.spec.get("members"),
         "seed": entry.spec.get("seed"),
         **_numbers(simulation["equation"]),
@@ -73,22 +73,6 @@ def row(entry: Entry, archive: Archive) -> dict[str, Any]:
         "made": made.get("time"),
         "code": (made.get("code") or {}).get("commit"),
     }
-
-
-def origin(spec: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The values of the simulation that a result's values start from.
-
-    >>> origin({"members": 4, "training": {"simulation": {"members": 8}}})
-    {'members': 8}
-    """
-    return _down(spec, UPSTREAM)
-
-
-def _down(spec: Mapping[str, Any], kinds: Sequence[str]) -> Mapping[str, Any]:
-    """The values that lie in a spec's, of the last of some kinds."""
-    for above in kinds:
-        spec = spec.get(above, spec)
-    return spec
 
 
 def _size(folder: Place) -> int:

@@ -1,18 +1,20 @@
 """What an archive holds, as a list that can be asked: one entry a result.
 
 The lineage of a result is flattened to facts, (dotted path, value), for instance
-``training.simulation.equation.viscosity`` = 0.001. A question names the end of a path and a value,
-or a pair (least, largest). What no path is called is a score of an evaluation (see `outcome`).
+``training.simulation.equation.viscosity`` = 0.001. A question (see `conditions`) names the end of
+a path. `resolution` is the fewest points an axis of the result's own grid; what no path is called
+is a score of an evaluation (see `outcome`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from pushforward import files
+from pushforward.conditions import Condition, conditions
 from pushforward.formats import readable
 from pushforward.lineage import above
 from pushforward.outcome import outcome
@@ -20,6 +22,8 @@ from pushforward.places import Place
 from pushforward.progress import say
 from pushforward.shelf import MANIFEST, SPEC, named
 from pushforward.spec import restore
+
+UPSTREAM = ("generation", "training", "simulation")
 
 
 @dataclass(frozen=True)
@@ -53,25 +57,31 @@ class Entry:
         there = self.kind == "evaluation" and self.sealed and self.folder is not None
         return outcome(self.folder) if there and self.folder else {}
 
-    def matches(self, where: Mapping[str, Any]) -> bool:
-        """Whether the lineage, or the scores, have all of the values.
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The points an axis of the grid that it is of: its own, or the simulation's."""
+        grid = self.spec.get("grid") or origin(self.spec)["grid"]
+        return tuple(grid["shape"])
+
+    def matches(self, where: Mapping[str, Any], *words: str | Condition) -> bool:
+        """Whether the lineage, or the scores, have all of the values and meet all conditions.
 
         >>> spec = {"equation": {"kind": "navier_stokes", "viscosity": 1e-3}, "members": 8}
         >>> entry = Entry("simulation-1a2b3c4d5e", "simulation", True, spec, None)
         >>> entry.matches({"equation": "navier_stokes", "viscosity": (0, 0.01), "members": 8})
         True
-        >>> entry.matches({"equation.viscosity": 0.5})
-        False
+        >>> entry.matches({"equation.viscosity": 0.5}), entry.matches({}, "viscosity < 0.01")
+        (False, True)
         """
+        return all(one.holds(self._told(one.key)) for one in conditions(words, where))
+
+    def _told(self, key: str) -> list[Any]:
+        """What it says under a name."""
+        if key == "resolution":
+            return [min(self.shape)]
         facts = [("kind", self.kind), ("name", self.name), *_facts(self.spec)]
-
-        def has(key: str, value: Any) -> bool:
-            found = [fact for path, fact in facts if _named(path, key)]
-            if not found and key in self.scores:
-                found = [self.scores[key]]
-            return any(_equal(fact, value) for fact in found)
-
-        return all(has(key, value) for key, value in where.items())
+        found = [fact for path, fact in facts if _named(path, key)]
+        return found or ([self.scores[key]] if key in self.scores else [])
 
 
 def entries(root: Place) -> Iterator[Entry]:
@@ -102,6 +112,22 @@ def names(root: Place) -> list[str]:
     return sorted(path.parent.name for path in root.glob(f"*/{SPEC}") if named(path.parent.name))
 
 
+def origin(spec: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The values of the simulation that a result's values start from.
+
+    >>> origin({"members": 4, "training": {"simulation": {"members": 8}}})
+    {'members': 8}
+    """
+    return down(spec, UPSTREAM)
+
+
+def down(spec: Mapping[str, Any], kinds: Sequence[str]) -> Mapping[str, Any]:
+    """The values that lie in a spec's, of the last of some kinds."""
+    for kind in kinds:
+        spec = spec.get(kind, spec)
+    return spec
+
+
 def _facts(values: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
     for key, value in values.items():
         if isinstance(value, Mapping):
@@ -118,11 +144,3 @@ def _named(path: str, key: str) -> bool:
     if key == "kind":
         return path == "kind"
     return any(f".{path}".endswith(f".{end}") for end in (key, f"{key}.kind"))
-
-
-def _equal(fact: Any, value: Any) -> bool:
-    if isinstance(fact, (int, float)) and isinstance(value, tuple) and len(value) == 2:
-        return value[0] <= fact <= value[1]
-    if isinstance(value, (list, tuple)):
-        return isinstance(fact, list) and list(value) == fact
-    return fact == value or str(fact) == str(value)

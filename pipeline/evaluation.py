@@ -20,9 +20,8 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 import xarray as xr
 from torch import Tensor
@@ -39,6 +38,7 @@ from pushforward.progress import say
 from pushforward.residual import asked, followed, residual_scores
 from pushforward.solvers import Grid
 from pushforward.spec import Evaluation, Generation, Training
+from pushforward.tables import plain, restore
 from pushforward.verdicts import Judged
 
 if TYPE_CHECKING:
@@ -47,7 +47,6 @@ if TYPE_CHECKING:
 ENSEMBLES = ("trained", "gaussian")
 SCORES_FILE = "scores.json"
 CURVES_FILE = "curves.json"
-LARGEST = float(np.finfo(np.float64).max)
 
 
 def evaluate(
@@ -148,29 +147,6 @@ def stacked(dataset: xr.Dataset, training: Training, members: Iterable[int]) -> 
     return torch.stack([tensor(array) for array in chosen], dim=1)
 
 
-def plain(dataset: xr.Dataset) -> dict[str, Any]:
-    """A Dataset as JSON values; NaN becomes null, and an infinity the largest number."""
-    return _finite(dataset.to_dict())
-
-
-def restore(values: dict[str, Any]) -> xr.Dataset:
-    """The Dataset of `plain`.
-
-    >>> stored = plain(xr.Dataset({"ratio": ("score", [1.0, np.nan, np.inf])}))
-    >>> stored["data_vars"]["ratio"]["data"], restore(stored).ratio.values
-    ([1.0, None, 1.7976931348623157e+308], array([ 1., nan, inf]))
-    """
-    dataset = xr.Dataset.from_dict(values)
-    for name, column in dataset.variables.items():
-        if column.dtype == object and not any(isinstance(x, str) for x in column.values.flat):
-            column = column.astype(float)
-        if column.dtype.kind == "f":
-            infinite = np.abs(column.values) >= LARGEST
-            data = np.where(infinite, np.copysign(np.inf, column.values), column.values)
-            dataset[name] = column.copy(data=data)
-    return dataset
-
-
 def _channels(dataset: xr.Dataset, training: Training) -> list[xr.DataArray]:
     times, moments = training.simulation.times, dataset["time"].values.tolist()
     return [
@@ -207,13 +183,3 @@ class _Gaussian:
             for i in range(0, len(numbers), generation.batch)
         ]
         return generation.target.resample(torch.cat(parts), self.grid)
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    if isinstance(value, float) and not np.isfinite(value):
-        return None if np.isnan(value) else float(np.copysign(LARGEST, value))
-    return value

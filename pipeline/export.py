@@ -21,11 +21,12 @@ import yaml
 from pushforward import files
 from pushforward.archive import Archive
 from pushforward.catalogue import row
+from pushforward.conditions import Condition
 from pushforward.shelf import DATA
 
 
-def intake(archive: Archive, **where: Any) -> dict[str, Any]:
-    """The catalogue as values, of the results whose lineage has all of these (`Archive.search`).
+def intake(archive: Archive, *words: str | Condition, **where: Any) -> dict[str, Any]:
+    """The catalogue as values, of the results that meet all conditions (`Archive.search`).
 
     >>> import tempfile
     >>> intake(Archive(tempfile.mkdtemp()))["sources"]
@@ -35,15 +36,15 @@ def intake(archive: Archive, **where: Any) -> dict[str, Any]:
         "metadata": {"version": 1},
         "sources": {
             entry.name: _source(archive, row(entry, archive), entry.spec.get("storage"))
-            for entry in archive.search(**where)
+            for entry in archive.search(*words, **where)
             if entry.sealed and files.exists(archive.folder(entry.name) / DATA)
         },
     }
 
 
-def export(archive: Archive, path: Path, **where: Any) -> int:
+def export(archive: Archive, path: Path, *words: str | Condition, **where: Any) -> int:
     """Writes the catalogue to a file, whole or not at all; returns how many sources it has."""
-    values = intake(archive, **where)
+    values = intake(archive, *words, **where)
     text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
     files.write_bytes(path, text.encode())
     return len(values["sources"])

@@ -17,6 +17,7 @@ from pushforward import layout
 from pushforward.archive import Archive
 from pushforward.blocks import Map, compute, done, fill
 from pushforward.device import chosen, exact
+from pushforward.discovery import physics
 from pushforward.places import Place
 from pushforward.spec import Generation
 
@@ -67,6 +68,7 @@ def template(generation: Generation, members: range | None = None) -> xr.Dataset
         "summary": f"{generation.members} members drawn from {training.name} with "
         f"{sampler.steps} steps of {sampler.method}",
         "network_evaluations": sampler.evaluations,
+        **physics(equation, "diffusion surrogate"),
         "id": generation.name,
         "source": f"pushforward, {training.surrogate.preset}",
     }

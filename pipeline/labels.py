@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 NUMBERS = "biuf"  # kinds of types that are real numbers
 ORDERED = "iufmM"  # and of coordinates that say how far points are apart
 LONG = 1e6  # times from which six digits are too few
+SPACE = ("z", "y", "x")
+NO_SPACE = ("member", "time", "case", "period", "quantile", "threshold")
 
 
 def variables_of(given: xr.DataArray | xr.Dataset, what: str) -> xr.Dataset:
@@ -34,6 +36,58 @@ def variables_of(given: xr.DataArray | xr.Dataset, what: str) -> xr.Dataset:
             f"expected a variable in {what}, got none; give a Dataset that holds the fields"
         )
     return given
+
+
+def field(given: xr.DataArray | xr.Dataset, variable: str | None = None) -> xr.DataArray:
+    """The one array that is asked: of a Dataset `variable`, or what has most dimensions of all.
+
+    It has the boundary of its Dataset, as `comparison.grid_of` reads it.
+
+    >>> u = xr.DataArray(np.zeros((2, 4)), dims=("member", "x"))
+    >>> field(xr.Dataset({"u": u, "weight": u[:, 0]})).name
+    'u'
+    """
+    dataset = variables_of(given, "what is asked")
+    most = max(one.ndim for one in dataset.values())
+    names = [str(name) for name, one in dataset.items() if one.ndim == most]
+    if variable is None and len(names) > 1:
+        raise ValueError(f"expected one variable, got {', '.join(names)}; choose with variable=")
+    name = variable or names[0]
+    if name not in dataset:
+        raise ValueError(
+            f"expected the variable {name}, got {', '.join(map(str, dataset))}; choose one of them"
+        )
+    whole = {key: value for key, value in dataset.attrs.items() if key == "boundary"}
+    return dataset[name].assign_attrs(whole | dataset[name].attrs)
+
+
+def space(array: xr.DataArray) -> list[str]:
+    """The dimensions of the grid: z, y, x, or all but those that count members, times and cases.
+
+    >>> space(xr.DataArray(np.zeros((2, 3, 4)), dims=("member", "lat", "lon")))
+    ['lat', 'lon']
+    """
+    dims = [str(dim) for dim in array.dims]
+    named = [dim for dim in dims if dim in SPACE]
+    found = named or [dim for dim in dims if dim not in NO_SPACE]
+    if not found:
+        raise ValueError(
+            f"expected dimensions of a grid, got {tuple(dims)}; give the fields, not what was "
+            "made of them"
+        )
+    return found
+
+
+def along(array: xr.DataArray, dim: str) -> xr.DataArray:
+    """The array, if it has the dimension; refused without it, or for what are no real numbers."""
+    if dim not in array.dims or not array.sizes[dim]:
+        raise ValueError(
+            f"expected a dimension {dim} with at least 1 along it, got {dict(array.sizes)}; "
+            "rename what counts members, or name it with dim="
+        )
+    if array.dtype.kind not in NUMBERS:
+        raise TypeError(f"expected real numbers, got {array.dtype}; convert them")
+    return array
 
 
 def by_time(name: str, array: xr.DataArray, what: str) -> dict[str, xr.DataArray]:

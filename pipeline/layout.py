@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 
 from pushforward import files, places
 from pushforward.codec import Codec, shard_file
+from pushforward.discovery import MEMBER
 from pushforward.places import Place
 from pushforward.solvers import Grid
 
@@ -57,7 +58,7 @@ def template(
     """
     space = AXES[-grid.ndim :]
     coordinates: dict[str, Any] = {
-        "member": ("member", np.asarray(members), {"long_name": "number of the member"}),
+        "member": ("member", np.asarray(members), MEMBER),
         "time": (
             "time",
             np.asarray(times, float),

@@ -17,6 +17,7 @@ import xarray as xr
 from pushforward import certificate, critical, layout
 from pushforward.archive import Archive
 from pushforward.blocks import Map, compute, done, fill
+from pushforward.discovery import physics
 from pushforward.effort import Effort
 from pushforward.places import Place
 from pushforward.progress import say
@@ -57,6 +58,7 @@ def template(simulation: Simulation, members: range | None = None) -> xr.Dataset
         "title": f"Solutions of {simulation.equation.kind}",
         "summary": f"{simulation.members} members of a spectral solver, random initial state "
         "or forcing",
+        **physics(simulation.equation, "spectral solver"),
         "id": simulation.name,
         "source": f"pushforward, {', '.join(_method(simulation))}",
     }

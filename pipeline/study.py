@@ -170,9 +170,21 @@ def _override(values: dict[str, Any], override: str) -> None:
         if not isinstance(values, dict):
             raise ValueError(f"{path}: expected {key} to hold named values, got {values!r:.60}")
     try:
-        values[keys[-1]] = yaml.load(text, Loader=_Loader)
+        values[keys[-1]] = value_of(text)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
+def value_of(text: str) -> Any:
+    """The value that a text is, as studies are read.
+
+    >>> value_of("[0, 1e-3]"), value_of("kdv")
+    ([0, 0.001], 'kdv')
+    """
+    try:
+        return yaml.load(text, Loader=_Loader)
     except yaml.YAMLError:
-        raise ValueError(f"{path}: expected a YAML value, got {text!r}; quote it") from None
+        raise ValueError(f"expected a YAML value, got {text!r}; quote it") from None
 
 
 class _Loader(yaml.SafeLoader):

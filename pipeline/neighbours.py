@@ -1,0 +1,202 @@
+r"""Which members lie nearest: to a field, or to what was observed of one.
+
+The distance of two fields is the root of the mean square of their difference, or in the norm of
+order s that of sum_k (1 + |k|^2)^s |u_k - v_k|^2, which for s < 0 sees the large scales and for
+s > 0 the small ones. An observation is a field with NaN where nothing was seen, or values at
+points beside the grid, where fields are read by their Fourier series (between walls, of cosines).
+With its `deviation` a misfit is counted in deviations: about 1 is what noise alone leaves.
+
+Members that Dask holds are compared block by block; only their distances are kept.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+import xarray as xr
+from numpy.typing import NDArray
+
+from pushforward.amounts import box_of, whole
+from pushforward.labels import aligned, along, field, ordered, space
+from pushforward.solvers import Grid
+
+Given = xr.DataArray | xr.Dataset
+
+
+def nearest(
+    u: Given,
+    target: xr.DataArray,
+    k: int = 1,
+    *,
+    order: float = 0.0,
+    variable: str | None = None,
+    grid: Grid | None = None,
+) -> xr.Dataset:
+    """The k members nearest to a field: their labels, `member`, and `distance`, nearest first.
+
+    All dimensions of `target` are compared at once; along what u has besides (a time, say) each
+    place has its own neighbours. Both lie on one grid, and labels decide. The result has the
+    dimension `neighbour`. `grid` is the box, for an `order`, where coordinates do not say it.
+
+    >>> u = xr.DataArray(np.eye(4), dims=("member", "x"))
+    >>> found = nearest(u, u[2], k=2)
+    >>> found.member.values, found.distance.values.round(3)
+    (array([2, 0]), array([0.   , 0.707]))
+    """
+    x = along(field(u, variable), "member")
+    seen = _fitting(target, x)
+    difference = x.astype(float) - seen
+    if order:
+        places = space(seen)
+        difference = _weighted(difference, places, order, box_of(x, places, grid))
+    return _first(_size(difference, seen.dims), k)
+
+
+def closest(
+    u: Given,
+    observation: xr.DataArray,
+    k: int = 1,
+    *,
+    deviation: float | xr.DataArray = 1.0,
+    variable: str | None = None,
+    grid: Grid | None = None,
+) -> xr.Dataset:
+    """The k members closest to an observation: their labels, `member`, and `misfit`, best first.
+
+    `observation` is a field with NaN where nothing was seen; or values along a dimension that is
+    not the grid's, with a coordinate of each of the grid's names, at any points of the box.
+    The misfit is the root mean square over all that was seen, in units of `deviation`.
+
+    >>> x = np.arange(8) / 8
+    >>> waves = np.sin(2 * np.pi * np.multiply.outer([1, 2, 3], x))
+    >>> u = xr.DataArray(waves, dims=("member", "x"), coords={"member": [7, 8, 9], "x": x})
+    >>> seen = xr.DataArray([1.0, -1.0], dims="point", coords={"x": ("point", [0.125, 0.375])})
+    >>> found = closest(u, seen)
+    >>> found.member.item(), round(found.misfit.item(), 9)
+    (8, 0.0)
+    """
+    array = along(field(u, variable), "member")
+    x, points = array.astype(float), [dim for dim in observation.dims if dim not in array.dims]
+    if points:
+        x, seen = _at(x, observation, space(array), grid), _bare(observation)
+    else:
+        seen = _fitting(observation, array)
+    if not bool(seen.notnull().any()):
+        raise ValueError("expected something observed, got NaN alone; give what was seen")
+    noise = deviation
+    if isinstance(deviation, xr.DataArray):
+        noise = _bare(deviation) if points else _fitting(deviation, array)
+    found = _first(_size((x - seen) / noise, seen.dims), k).rename(distance="misfit")
+    found["misfit"].attrs["long_name"] = "misfit, in deviations of the observation"
+    return found
+
+
+def _fitting(target: xr.DataArray, x: xr.DataArray) -> xr.DataArray:
+    """A field in the order of the members', without labels; refused where it does not fit."""
+    target = target.squeeze("member", drop=True) if target.sizes.get("member") == 1 else target
+    dims = [dim for dim in x.dims if dim in target.dims and dim != "member"]
+    like = x.isel({dim: 0 for dim in x.dims if dim not in dims}, drop=True)
+    if not dims or {*dims} != {*target.dims} or like.shape != target.transpose(*dims).shape:
+        raise ValueError(
+            f"expected a field with the sizes of a member, "
+            f"{ {dim: n for dim, n in x.sizes.items() if dim != 'member'} }, got "
+            f"{dict(target.sizes)}; choose a member with .isel, or restrict both to one grid"
+        )
+    fitted = ordered(aligned(target, like, "the field"), like, "the field", "the members")
+    return _bare(fitted)
+
+
+def _bare(array: xr.DataArray) -> xr.DataArray:
+    """The numbers without labels, so that rounded ones cannot drop points."""
+    return array.drop_vars([*array.coords]).astype(float)
+
+
+def _size(difference: xr.DataArray, dims: tuple[object, ...]) -> xr.DataArray:
+    """The root mean square over some dimensions, of what was seen."""
+    return np.sqrt((difference**2).mean([str(dim) for dim in dims]))
+
+
+def _first(distance: xr.DataArray, k: int) -> xr.Dataset:
+    """The k nearest members by their distances, which are computed here."""
+    count = distance.sizes["member"]
+    if not 1 <= k <= count:
+        raise ValueError(f"expected 1 to {count} neighbours, got {k}; there are no more members")
+    known = distance.compute().transpose("member", ...)
+    place = np.argsort(known.values, axis=0, kind="stable")[:k]
+    labels = known["member"].values if "member" in known.coords else np.arange(count)
+    others = known.isel(member=0, drop=True)
+    dims = ("neighbour", *others.dims)
+    near = np.take_along_axis(known.values, place, axis=0)
+    about = {"long_name": "distance, root mean square", "units": "1"}
+    return xr.Dataset(
+        {
+            "member": (dims, labels[place], {"long_name": "number of the member"}),
+            "distance": (dims, near, about),
+        },
+        others.coords,
+    )
+
+
+def _weighted(u: xr.DataArray, dims: list[str], order: float, box: Grid) -> xr.DataArray:
+    """Fields whose mean square is the square of the norm of that order."""
+    weight = (1 - box.laplacian()) ** (order / 2)
+
+    def block(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        u_hat = box.fft(torch.from_numpy(np.ascontiguousarray(values)))
+        return box.ifft(u_hat * weight).numpy()
+
+    return xr.apply_ufunc(
+        block,
+        whole(u, dims),
+        input_core_dims=[dims],
+        output_core_dims=[dims],
+        dask="parallelized",
+        output_dtypes=[np.float64],
+    )
+
+
+def _at(
+    x: xr.DataArray, observation: xr.DataArray, dims: list[str], grid: Grid | None
+) -> xr.DataArray:
+    """The fields at the points of an observation, in place of the dimensions of the grid."""
+    missing = [dim for dim in dims if dim not in observation.coords or dim not in x.coords]
+    if missing:
+        raise ValueError(
+            f"expected coordinates {', '.join(dims)} of the members and of the points observed, "
+            f"got none of {missing[0]}; give positions along each axis"
+        )
+    box = box_of(x, dims, grid)
+    weights = []
+    for axis, dim in enumerate(dims):
+        line = Grid(box.shape[axis : axis + 1], box.extent[axis : axis + 1], box.boundary)
+        points = observation[dim]
+        at = _cardinal(line, points.values - _origin(x[dim].values, line), str(dim))
+        weights.append(xr.DataArray(at, dims=(*points.dims, dim)))
+    bare = x.drop_vars(dims)
+    return xr.dot(bare, *weights, dim=dims)
+
+
+def _origin(points: NDArray[np.float64], line: Grid) -> float:
+    """Where an axis of the box begins."""
+    if len(points) > 1 and points[0] > points[1]:
+        raise ValueError("expected coordinates that rise, got some that fall; use .sortby")
+    return float(points[0]) - float(line.coordinates()[0][0])
+
+
+def _cardinal(line: Grid, at: NDArray[np.float64], name: str) -> NDArray[np.float64]:
+    """What each grid point's value counts at other points: (..., grid point)."""
+    if not line.periodic and not ((at >= 0) & (at <= line.extent[0])).all():
+        raise ValueError(
+            f"expected points between the walls, 0 to {line.extent[0]:g} along {name}, got "
+            f"{at.min():g} to {at.max():g}; leave out what lies beyond"
+        )
+    unit = line.fft(torch.eye(line.size, dtype=torch.float64)).numpy()  # (grid point, wave)
+    (k,) = (waves.numpy() for waves in line.wavenumbers())
+    angle = np.multiply.outer(np.asarray(at, float), k)
+    if line.periodic:
+        waves = np.exp(1j * angle) * line.multiplicity().numpy()
+    else:
+        waves = np.cos(angle) * np.where(k > 0, math.sqrt(2), 1.0)
+    return np.real(waves @ unit.T)
