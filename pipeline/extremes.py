@@ -141,7 +141,8 @@ def _above(x: xr.DataArray, threshold: Any, dim: str) -> xr.DataArray:
             "other members as reference= with quantile="
         )
     known = x.notnull().all(dim)
-    return (x > threshold).sum(dim).where(known & xr.ufuncs.isfinite(threshold))
+    level = xr.DataArray(threshold)
+    return (x > level).sum(dim).where(known & level.notnull())
 
 
 def _beyond(x: xr.DataArray, y: xr.DataArray, ranks: NDArray[np.int64], dim: str) -> xr.DataArray:

@@ -192,7 +192,7 @@ def _central(powers: Mapping[int, Any], last: int) -> dict[int, Any]:
         k: sum(math.comb(k, j) * (-d) ** (k - j) * about[j] for j in range(k + 1))
         for k in range(1, last + 1)
     }
-    found[2] = found[2].clip(min=0)
+    found[2] = np.maximum(found[2], 0)
     return found
 
 

@@ -114,7 +114,8 @@ def _bare(array: xr.DataArray) -> xr.DataArray:
 
 def _size(difference: xr.DataArray, dims: tuple[object, ...]) -> xr.DataArray:
     """The root mean square over some dimensions, of what was seen."""
-    return np.sqrt((difference**2).mean([str(dim) for dim in dims]))
+    square = (difference**2).mean([str(dim) for dim in dims])
+    return square.pipe(np.sqrt)
 
 
 def _first(distance: xr.DataArray, k: int) -> xr.Dataset:

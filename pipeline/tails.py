@@ -71,7 +71,7 @@ def levels(sample: Array, periods: Array, size: int, confidence: float) -> Array
         return none
     mean, share = y.mean(), size / len(s)
     y, drop = y / mean, stats.chi2.ppf(confidence, 1) / 2
-    xi, log_sigma, likelihood = _closed_in(y, max(FAR, drop))
+    xi, log_sigma, likelihood = _closed_in(y, max(FAR, float(drop)))
     best = _sharpened(y, xi, log_sigma, likelihood)
     highest = max(likelihood.max(), best[2])
     slack = likelihood - (highest - drop)
@@ -140,8 +140,8 @@ def _sharpened(
     return np.array(centre[0]), np.array(centre[1]), float(near.max())
 
 
-def _mesh(box: list[tuple[float, float]], points: int = POINTS) -> list[Array]:
-    return np.meshgrid(*(np.linspace(a, b, points) for a, b in box))
+def _mesh(box: list[tuple[float, float]], points: int = POINTS) -> tuple[Array, ...]:
+    return tuple(np.meshgrid(*(np.linspace(a, b, points) for a, b in box)))
 
 
 def _rates(size: int, total: int, slack: Array) -> tuple[Array, Array]:

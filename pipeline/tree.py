@@ -4,9 +4,9 @@
     /generated    the generation's
     /scores       the evaluation's (ensemble, variable, score)
 
-Each node has its own coordinates: the grids and the members may differ, and nothing is inherited.
-The root's attributes name the results, and those that are `missing`. The nodes also say when and
-by which code they were made.
+Each node has its own coordinates: grids and members may differ, and nothing is inherited. The
+root's attributes name the results, and those that are `missing`; the nodes also say when and by
+which code they were made.
 """
 
 from __future__ import annotations
