@@ -158,7 +158,7 @@ def _beyond(x: xr.DataArray, y: xr.DataArray, ranks: NDArray[np.int64], dim: str
         dask_gufunc_kwargs={"output_sizes": {"rank": y.sizes[dim]}},
     )
     known = x.notnull().all(dim) & y.notnull().all(dim)
-    counts = []
+    counts: list[xr.DataArray] = []
     for rank in ranks:
         if 0 < rank <= y.sizes[dim]:
             count = (x > sorted_y.isel(rank=rank - 1)).sum(dim)

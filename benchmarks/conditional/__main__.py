@@ -2,7 +2,7 @@
 
     OMP_NUM_THREADS=1 python -m benchmarks.conditional                  docs/results/conditional.md
     OMP_NUM_THREADS=1 python -m benchmarks.conditional --root FOLDER    keeps what it trained
-    OMP_NUM_THREADS=1 python -m benchmarks.conditional --only linear    one part, printed
+    OMP_NUM_THREADS=1 python -m benchmarks.conditional --only linear    one part of the page
 
 Two trainings of half an hour each on one core, and one of minutes; what is in the folder already
 is not trained again.
@@ -31,15 +31,20 @@ def main() -> None:
     """Measures what is asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--root", help="archive to keep what is made in")
-    parser.add_argument("--only", choices=PARTS, help="one part, printed and not written")
+    parser.add_argument(
+        "--only", choices=PARTS, help="one part, the others stay as they are on the page"
+    )
     asked = parser.parse_args()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         archive = Archive(asked.root or folder)
         found = {part: measured(part, archive) for part in PARTS if asked.only in (None, part)}
-    if asked.only is None:
+    kept = PAGE.with_suffix(".json")
+    if asked.only is not None and kept.exists():
+        found = json.loads(kept.read_text(encoding="utf-8")) | found
+    kept.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    if {*found} == {*PARTS}:
         PAGE.write_text(written(found, processor()), encoding="utf-8")
-        PAGE.with_suffix(".json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 
 def measured(part: str, archive: Archive) -> list[dict[str, Any]]:

@@ -71,11 +71,15 @@ def _linear(rows: list[dict[str, Any]]) -> str:
 
 def _sensors(rows: list[dict[str, Any]], published: dict[str, tuple[float, float]]) -> str:
     head = ["direction", "what", "evaluations", "single, %", "mean, %", "spread / error"]
+    two = any(row.get("wrong") is not None for row in rows)
+    head += ["wrong material, %"] if two else []
     body = []
     for place, direction in enumerate(("forward", "inverse")):
         for who, errors in published.items():
             evaluations = str(2 * STEPS[who] - 1)
-            body.append([direction, who, evaluations, f"{errors[place]:.2f}", "", ""])
+            body.append(
+                [direction, who, evaluations, f"{errors[place]:.2f}", *[""] * (len(head) - 4)]
+            )
         for row in (row for row in rows if row["direction"] == direction):
             body.append(
                 [
@@ -87,4 +91,6 @@ def _sensors(rows: list[dict[str, Any]], published: dict[str, tuple[float, float
                     f"{row['spread_skill']:.2f}",
                 ]
             )
+            if two:
+                body[-1].append("" if row["wrong"] is None else f"{100 * row['wrong']:.1f}")
     return table(head, body)

@@ -50,7 +50,7 @@ def measure(study: Study, archive: Archive, told: Any = print) -> list[dict[str,
                         members, fine, seed=SEED, sampler=sampler, observed=observed, guided=guided
                     )
                     errors.append(error(u[:, 1 - seen].double(), truth[case, 1 - seen]))
-                single, mean, spread = torch.stack(errors, 1)
+                single, mean, spread, wrong = torch.stack(errors, 1)
                 rows.append(
                     {
                         "direction": direction,
@@ -63,6 +63,7 @@ def measure(study: Study, archive: Archive, told: Any = print) -> list[dict[str,
                         "spread_skill": float(
                             (spread.square().mean() / mean.square().mean()).sqrt()
                         ),
+                        "wrong": float(wrong.mean()) if binary(training, 1 - seen) else None,
                         "seconds": (time.monotonic() - began) / CASES / MEMBERS,
                     }
                 )
@@ -98,10 +99,19 @@ def sensors(
     return Given.of(values, max(deviation, 1e-3 * float(field.std())))
 
 
+def binary(training: Training, channel: int) -> bool:
+    """Whether a channel has two values: of a plate of two materials."""
+    equation, name = training.simulation.equation, training.stack[channel][1]
+    return name == "permeability" and getattr(equation, "coefficient", "") == "binary"
+
+
 def error(drawn: Tensor, truth: Tensor) -> Tensor:
     """Relative L2 (3,): errors of single members, on average, and of their mean; the spread that
-    the error of the mean has where members differ from each other as they do from the truth."""
-    size, count = truth.norm(), len(drawn)
+    the error of the mean has where members differ from each other as they do from the truth. Then
+    the share of points where the mean lies on another side of the middle value than the truth."""
+    size, count, mean = truth.norm(), len(drawn), drawn.mean(0)
     each = (drawn - truth).flatten(1).norm(dim=1).mean()
     spread = (drawn.var(0).sum() * (count + 1) / count).sqrt()
-    return torch.stack([each, (drawn.mean(0) - truth).norm(), spread]) / size
+    middle = (truth.max() + truth.min()) / 2
+    wrong = ((mean > middle) != (truth > middle)).double().mean()
+    return torch.stack([each / size, (mean - truth).norm() / size, spread / size, wrong])
