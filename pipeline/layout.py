@@ -17,6 +17,7 @@ from __future__ import annotations
 import hashlib
 import math
 import tempfile
+import warnings
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -265,6 +266,11 @@ def _build(path: Path, dataset: xr.Dataset, block: int) -> None:
             fill_value=np.nan,
             **about,
         )
+    with warnings.catch_warnings():  # that no version of the format asks for it
+        warnings.simplefilter("ignore")
+        # a copy of all descriptions in the group's own, which plain xarray and a store far away
+        # look for first; it is marked as one that readers may pass over, as this package does
+        zarr.consolidate_metadata(path, zarr_format=3)
 
 
 def _range(members: NDArray[Any]) -> str:

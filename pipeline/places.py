@@ -100,7 +100,7 @@ def group(where: Place) -> Any:
     """The Zarr group at a place, to read."""
     import zarr
 
-    return zarr.open_group(store(where), mode="r", zarr_format=3)
+    return zarr.open_group(store(where), mode="r", zarr_format=3, use_consolidated=False)
 
 
 def store(where: Place) -> Any:

@@ -19,7 +19,7 @@ import yaml
 import zarr
 
 from pushforward.archive import WEIGHTS, Archive
-from pushforward.conditions import parse
+from pushforward.flows.browse import conditions
 from pushforward.flows.usage import UsageError
 from pushforward.shards import Fields
 from pushforward.shelf import CHECKPOINT, MANIFEST
@@ -184,7 +184,7 @@ def test_a_study_that_calls_python(
     for load in (
         lambda: Study.load(study),
         lambda: Study.load("smoke", [f"title={value}"]),
-        lambda: parse(f"title={value}"),
+        lambda: conditions((f"title={value}",)),
     ):
         with pytest.raises((ValueError, UsageError)) as refused:
             load()
