@@ -9,6 +9,7 @@ import sys
 import numpy as np
 import pytest
 import xarray as xr
+from several import mostly_slow
 
 from pushforward import compare, questions
 from pushforward.accessor import Questions
@@ -32,14 +33,18 @@ HAS = "; import xarray; print(hasattr(xarray.Dataset, 'pushforward'))"
 
 @pytest.mark.parametrize(
     "statement",
-    [
-        "from pushforward import Archive",
-        "from pushforward import compare",
-        "from pushforward import questions",
-        "from pushforward.archive import Archive",
-        "import pushforward.accessor",
+    mostly_slow(
+        [
+            "from pushforward import Archive",
+            "from pushforward import compare",
+            "from pushforward import questions",
+            "from pushforward.archive import Archive",
+            "import pushforward.accessor",
+            "import xarray, pushforward; pushforward.Study",
+        ],
         "import xarray, pushforward; pushforward.Study",
-    ],
+        "import pushforward.accessor",
+    ),
 )
 def test_it_is_there_with_any_name_of_the_package(statement: str) -> None:
     assert asked(statement + HAS) == "True"
