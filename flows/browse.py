@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 Root = Annotated[str, Parameter(name="--root")]
 Where = Annotated[tuple[str, ...], Parameter(name="--where", negative="", show_default=False)]
-RUNS = "runs"
+RUNS, HERE = "runs", Path()
 COLUMNS = ("name", "state", "equation", "grid", "members", "scores", "from", "certificate", "made")
 
 
@@ -63,11 +63,15 @@ def show(
     *,
     root: Root = RUNS,
     study: Annotated[bool, Parameter(negative="", show_default=False)] = False,
+    to: Path = HERE,
+    pictures: Annotated[bool, Parameter(negative="--no-pictures", show_default=False)] = True,
 ) -> None:
-    """Open a result with xarray and print it; files where it has no arrays.
+    """Open a result with xarray, print it, and write pictures of it; files if it has no arrays.
 
-    A simulation's certificate is printed in any case, also before its data are there, and so is
-    the command that repeats it.
+    NAME.png has a few members at a few times (of a training its learning curve, of an evaluation
+    the solver above the surrogate), NAME.gif is an animation where there are several times. A
+    simulation's certificate is printed in any case, also before its data are there, and so is the
+    command that repeats it.
 
     Parameters
     ----------
@@ -77,6 +81,10 @@ def show(
         Folder of the archive.
     study
         Print the study that makes it again instead, as YAML, with what code made it.
+    to
+        Folder that pictures are written to; by default the current one.
+    pictures
+        Whether pictures are written.
     """
     from pushforward.archive import Archive
     from pushforward.certificate import summary
@@ -84,7 +92,7 @@ def show(
     from pushforward.repetition import study as whole
 
     archive = Archive(root)
-    entry = find(archive, name)
+    entry = archive.find(name)
     folder = archive.folder(entry.name)
     if study:
         print(heading(entry) + written(whole(archive.stored(entry.name))), end="")
@@ -99,6 +107,21 @@ def show(
     else:
         for path in sorted(folder.iterdir()):
             print(f"  {path.name:<24} {path.stat().st_size:>12,} bytes")
+    if pictures:
+        _draw(entry.name, archive, to)
+
+
+def _draw(name: str, archive: Archive, folder: Path) -> None:
+    """Writes the pictures of a complete result, and says where they are."""
+    from pushforward.gallery import draw
+
+    try:
+        drawn = draw(name, archive, folder)
+    except LookupError as mistake:  # an evaluation outlives what it compared
+        print(f"no picture: {mistake.args[0]}")
+        return
+    for path in drawn:
+        print(f"picture: {path}")
 
 
 def export(path: Path, /, *, root: Root = RUNS, where: Where = ()) -> None:
@@ -131,20 +154,6 @@ def conditions(where: tuple[str, ...]) -> list[Condition]:
         return [parse(text) for text in where]
     except ValueError as error:
         raise UsageError(f"--where: {error}") from None
-
-
-def find(archive: Archive, name: str) -> Entry:
-    """The one result that is called so, or begins so."""
-    found = [entry for entry in archive.search() if entry.name.startswith(name)]
-    exact = [entry for entry in found if entry.name == name]
-    if len(exact or found) == 1:
-        return (exact or found)[0]
-    if found:
-        names = ", ".join(entry.name for entry in found)
-        raise LookupError(
-            f"expected one result, got {len(found)} named {name}...: {names}; be exact"
-        )
-    raise LookupError(f"{name} is not in {archive.root}; `pushforward list` says what is")
 
 
 def _row(entry: Entry, archive: Archive) -> tuple[str, ...]:

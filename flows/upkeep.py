@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from pushforward.flows.browse import RUNS, Root, find, state
+from pushforward.flows.browse import RUNS, Root, state
 from pushforward.flows.usage import UsageError, loaded, sentence
 
 FLAG = Parameter(negative="", show_default=False)
@@ -45,7 +45,7 @@ def verify(
     # by their folders: a damaged one may not say what it is
     found = [one for one in names(archive.root) if one.startswith(name or "")]
     if name and len(found) != 1:
-        found = [find(archive, name).name]
+        found = [archive.find(name).name]
     damaged = 0
     for one in sorted(found, key=lambda one: order.index(one.partition("-")[0])):
         try:

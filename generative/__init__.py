@@ -2,7 +2,8 @@
 
     bases        basis; fourier, cosine, haar, pixel, pca; waves, wavelets, whitening, extension,
                  addresses, modes
-    paths        path: clock, ordering (priors, hierarchies, windows); variation, observation
+    paths        path: clock, ordering (priors, hierarchies, windows); variation
+    conditions   observation (as starts), guidance (by functionals)
     processes    process, kernel; learned
     networks     backbone; fno, uno, unet; spectral, band, pointwise
     denoisers    denoiser, exact; loss, calibration
@@ -25,6 +26,7 @@ from pushforward.generative.exact import CovarianceDenoiser, GaussianDenoiser, M
 from pushforward.generative.flow_density import flow_log_density
 from pushforward.generative.fno import FNO
 from pushforward.generative.fourier import FourierBasis
+from pushforward.generative.guidance import Functionals, Guided, at_points, functionals, together
 from pushforward.generative.haar import HaarBasis
 from pushforward.generative.heun import heun
 from pushforward.generative.images import image_bits
@@ -65,7 +67,9 @@ __all__ = [
     "Dequantisation",
     "Dynamics",
     "FourierBasis",
+    "Functionals",
     "GaussianDenoiser",
+    "Guided",
     "HaarBasis",
     "Hierarchy",
     "LearnedProcess",
@@ -89,10 +93,12 @@ __all__ = [
     "Variation",
     "Windows",
     "annealed_langevin",
+    "at_points",
     "bridge",
     "elbo",
     "euler_maruyama",
     "flow_log_density",
+    "functionals",
     "heun",
     "image_bits",
     "integrate_path",
@@ -101,4 +107,5 @@ __all__ = [
     "sscs",
     "strang",
     "terminal_divergence",
+    "together",
 ]

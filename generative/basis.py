@@ -212,7 +212,10 @@ class Basis(nn.Module, ABC):
         self, fields: Float[Tensor, "... channel *grid"], grid: Grid
     ) -> Float[Tensor, "... channel mode"]:
         """The whitened coefficients of fields, in the fields' real type; 0 where dropped."""
-        raw = self.read(fields, grid)
+        return self.whiten(self.read(fields, grid))
+
+    def whiten(self, raw: Float[Tensor, "... channel mode"]) -> Float[Tensor, "... channel mode"]:
+        """The whitened of plain coefficients; 0 where dropped."""
         x = self._mix(raw - self.mean.to(raw), self.inverse)
         return x * self.mask.to(x)
 

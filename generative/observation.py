@@ -86,6 +86,10 @@ class Observation:
         """Which coefficients are observed at all."""
         return self.log_snr > -torch.inf
 
+    def to(self, device: torch.device) -> Observation:
+        """On a device."""
+        return Observation(self.values.to(device), self.log_snr.to(device))
+
     def part(self, first: int, last: int) -> Observation:
         """That of some members, where they differ."""
         values, log_snr = (
@@ -175,19 +179,31 @@ def observe(
             f"expected a finite deviation >= 0 and seen of shape {tuple(basis.mask.shape)}, got "
             f"{deviation} and {tuple(seen.shape)}; correct the one that is off"
         )
+    raw = basis.read(fields, grid)
+    return observed(basis, raw, seen, torch.full_like(raw[:, :1], deviation))
+
+
+def observed(
+    basis: Basis,
+    raw: Float[Tensor, "channel mode"],
+    seen: Bool[Tensor, "channel mode"],
+    deviation: Float[Tensor, "channel one"],
+) -> Observation:
+    """`observe` of plain coefficients (`basis.read`), with a deviation for every channel."""
     seen = seen & basis.mask
     some = seen.any(1)
-    whole = deviation == 0 and seen.equal(some[:, None] & basis.mask)
+    whole = not bool(deviation.any()) and seen.equal(some[:, None] & basis.mask)
     first = not bool((some[1:] & ~some[:-1]).any())
     if not basis.apart and not (whole and first):
         raise ValueError(
             "expected, of channels whitened together, whole and clean ones that come first, got "
-            f"channels {some.nonzero().flatten().tolist()} with deviation {deviation}; reorder "
-            "the channels, observe them whole and clean, or whiten them apart"
+            f"channels {some.nonzero().flatten().tolist()} with deviation "
+            f"{float(deviation.max()):g}; reorder the channels, observe them whole and clean, or "
+            "whiten them apart"
         )
     scale = basis.factor.diagonal(dim1=-2, dim2=-1)[basis.shell].T
-    level = torch.full_like(scale, torch.inf)
-    if deviation > 0:
-        level = 2 * torch.log(scale.clamp_min(1e-300) / deviation)
-    x = basis.analyse(fields, grid)
+    noise = deviation.to(scale)
+    level = 2 * torch.log(scale.clamp_min(1e-300) / noise.clamp_min(1e-300))
+    level = torch.where(noise > 0, level, torch.inf)
+    x = basis.whiten(raw)
     return Observation(torch.where(seen, x, 0.0), torch.where(seen, level, -torch.inf).to(x.dtype))

@@ -29,6 +29,7 @@ from pushforward.generative.calibration import apply, level
 from pushforward.generative.denoiser import Denoiser, NeuralDenoiser
 from pushforward.generative.draw import Sampler, check_process
 from pushforward.generative.exact import GaussianDenoiser
+from pushforward.generative.guidance import Functionals, Guided
 from pushforward.generative.kernel import Dynamics
 from pushforward.generative.learned import learn
 from pushforward.generative.likelihood import Likelihood, elbo
@@ -36,6 +37,7 @@ from pushforward.generative.loss import Objective
 from pushforward.generative.observation import Observation
 from pushforward.generative.path import Levels
 from pushforward.generative.presets import Architecture, restore
+from pushforward.generative.remainder import LEVELS, between, remainder
 from pushforward.solvers import Grid, Use
 
 BATCH = 32  # members per network evaluation when nothing else is said
@@ -46,7 +48,8 @@ class Surrogate(nn.Module):
 
     Attributes: `architecture`, `grid` (the training grid), `basis`, `denoiser`, `levels` (log snr
     at times t), `objective` (the loss), `log_gain` (time, channel, shell), the calibration, zero
-    until `calibrate`.
+    until `calibrate`, and `left` (time, channel, shell), what the network leaves unknown, 1 until
+    `measure`.
 
     >>> from pushforward.generative import Backbone, preset
     >>> from pushforward.solvers import GaussianField
@@ -58,6 +61,7 @@ class Surrogate(nn.Module):
     """
 
     log_gain: Tensor
+    left: Tensor
 
     def __init__(self, architecture: Architecture, grid: Grid, basis: Basis) -> None:
         super().__init__()
@@ -68,6 +72,7 @@ class Surrogate(nn.Module):
         self.register_buffer(
             "log_gain", basis.mask.new_zeros(2, basis.channels, basis.shells, dtype=torch.float32)
         )
+        self.register_buffer("left", torch.ones_like(self.log_gain))
         self._bind()
 
     @classmethod
@@ -120,7 +125,9 @@ class Surrogate(nn.Module):
         }
         with torch.random.fork_rng(devices=[]):
             surrogate = cls(architecture, grid, BASES[architecture.basis](grid, parts))
+        tensors = {"left": surrogate.left, **tensors}  # earlier trainings did not measure it
         surrogate.log_gain = torch.zeros_like(tensors["log_gain"])
+        surrogate.left = torch.zeros_like(tensors["left"])
         surrogate.load_state_dict(tensors)
         return surrogate
 
@@ -180,13 +187,15 @@ class Surrogate(nn.Module):
         seed: int = 0,
         sampler: Sampler | None = None,
         observed: Observation | None = None,
+        guided: Functionals | None = None,
         extend: bool = False,
         batch: int = BATCH,
     ) -> Float[Tensor, "member channel *grid"]:
         """Members of the ensemble as fields, float32, on a grid (None: the training grid).
 
         `sampler` is the preset's when it does not say; `observed` are whitened coefficients that
-        are known (see `observe`), the same for all members; `batch` members are computed together.
+        are known (see `observe`), and `guided` values of functionals (see `guidance`), the same
+        for all members or one each; `batch` members are computed together.
         On a finer grid `extend` adds the scales that the data did not have, as Gaussian ones with
         the spectrum continued; the others stay what they are.
 
@@ -201,7 +210,8 @@ class Surrogate(nn.Module):
         for start in range(0, len(members), batch):
             some = members[start : start + batch]
             known = observed and observed.part(start, start + batch)
-            x = self._draw(some, seed, sampler, known)
+            seen = guided and guided.part(start, start + batch)
+            x = self._draw(some, seed, sampler, known, seen)
             if extend:
                 finer = basis.noise(seed, Use.PRIOR, some)[..., x.shape[-1] :]
                 x = torch.cat([x, finer], -1)
@@ -215,7 +225,12 @@ class Surrogate(nn.Module):
         return sampler
 
     def _draw(
-        self, members: list[int], seed: int, sampler: Sampler, observed: Observation | None
+        self,
+        members: list[int],
+        seed: int,
+        sampler: Sampler,
+        observed: Observation | None,
+        guided: Functionals | None,
     ) -> Tensor:
         """Whitened coefficients of some members."""
 
@@ -225,7 +240,7 @@ class Surrogate(nn.Module):
         def levels(t: Tensor) -> Tensor:
             return self.levels(t, sampler.strength)
 
-        if observed is None:
+        if observed is None and guided is None:
             # gains are of the path they were measured on
             gains = apply(self.log_gain, self.basis, sampler.steps)
             return sampler(
@@ -235,10 +250,17 @@ class Surrogate(nn.Module):
                 dynamics=self.dynamics,
                 watch=gains if sampler.strength == 1 else None,
             )
-        start = observed.start(levels, normals(0), churn=sampler.reversal, denoiser=self.denoiser)
-        return sampler(
-            self.denoiser, observed.levels(levels), normals, dynamics=self.dynamics, start=start
-        )
+        start, denoiser, path = normals(0), self.denoiser, levels
+        if observed is not None:
+            path = observed.levels(levels)
+            start = observed.start(levels, start, churn=sampler.reversal, denoiser=denoiser)
+        if guided is not None:
+            denoiser = Guided(denoiser, guided.to(start), self._left)
+            first = path(torch.ones(1, device=start.device))[0]
+            noise = guided.noise(seed, members).to(start)
+            other = self.basis.noise(seed, Use.PRIOR, members, 1)
+            start = guided.to(start).start(start, first, other, noise, observed)
+        return sampler(denoiser, path, normals, dynamics=self.dynamics, start=start)
 
     def calibrate(self, members: int = 256, *, seed: int = 0, steps: int = 20) -> None:
         """Levels the variance of every shell along one pass of the preset's own sampler.
@@ -257,6 +279,27 @@ class Surrogate(nn.Module):
             dynamics=self.dynamics,
             batch=BATCH,
         )
+
+    @torch.no_grad()
+    def measure(self, x: Float[Tensor, "member channel mode"], *, seed: int = 0) -> None:
+        """Measures on whitened fields what the network leaves unknown of them (see `remainder`).
+
+        The fields should be ones that it has not learnt from.
+        """
+        levels = self.levels(torch.linspace(0, 1, LEVELS, device=x.device))
+        self.left = remainder(
+            self.denoiser,
+            self.basis,
+            levels,
+            x,
+            lambda i: self.basis.noise(seed, Use.REMAINDER, range(len(x)), i),
+            batch=BATCH,
+        )
+
+    def _left(self, log_snr: Float[Tensor, "channel mode"]) -> Float[Tensor, "channel mode"]:
+        """What the network leaves unknown at these levels."""
+        levels = self.levels(torch.linspace(0, 1, len(self.left), device=log_snr.device))
+        return between(self.left, levels, self.basis, log_snr)
 
     def learn(self, x: Float[Tensor, "member channel mode"], *, seed: int = 0) -> list[float]:
         """Fits a process of kind `learned` to few-step samples like whitened fields x.

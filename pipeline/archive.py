@@ -28,7 +28,7 @@ from pushforward.catalogue import table
 from pushforward.conditions import Condition, conditions
 from pushforward.discovery import labelled
 from pushforward.effort import Effort
-from pushforward.entries import Entry, entries
+from pushforward.entries import Entry, entries, find
 from pushforward.formats import FORMAT
 from pushforward.inspection import Inspected
 from pushforward.ledger import digest_of
@@ -90,6 +90,10 @@ class Archive(Inspected):
         """
         asked = conditions(words, where)
         return [entry for entry in entries(self.root) if entry.matches({}, *asked)]
+
+    def find(self, name: str) -> Entry:
+        """The one result that is called so, or whose name begins so; LookupError without one."""
+        return find(self.root, name)
 
     def table(self, *words: str | Condition, **where: Any) -> pd.DataFrame:
         """The same results as a table: what they are of, lineage, scores, cost (see `catalogue`).

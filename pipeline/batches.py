@@ -34,15 +34,16 @@ def load(
 ) -> Float[Tensor, "n channel ..."]:
     """Members (None: all that a training learns from or holds out), float32, frames as channels.
 
-    Shape (member, frames * channels, *grid). Raises LookupError, with what to run, when the
+    Shape (member, channel of the stack, *grid). Raises LookupError, with what to run, when the
     simulation is not complete.
     """
     some = range(training.members + training.held_out) if members is None else members
     dataset = archive.open(training.simulation).isel(member=slice(some.start, some.stop))
     stack = [
-        dataset[name].isel(time=frame).values.astype(np.float32) for frame, name in training.stack
+        dataset[name] if frame is None else dataset[name].isel(time=frame)
+        for frame, name in training.stack
     ]
-    return torch.from_numpy(np.stack(stack, axis=1))
+    return torch.from_numpy(np.stack([one.values.astype(np.float32) for one in stack], axis=1))
 
 
 class Members(Protocol):

@@ -22,7 +22,6 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any, TypeVar
 
-import torch
 import xarray as xr
 
 from pushforward import files, logs
@@ -33,6 +32,7 @@ from pushforward.lineage import Spec
 from pushforward.places import Place, for_workers
 from pushforward.progress import bar, say
 from pushforward.spec import Generation, Simulation
+from pushforward.threads import one_thread
 
 S = TypeVar("S", Simulation, Generation)
 C = TypeVar("C")
@@ -205,14 +205,3 @@ def _serve() -> None:
             os._exit(1)
 
     threading.Thread(target=follow, daemon=True).start()
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Torch on one thread; how sums are split between threads decides their last bits."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

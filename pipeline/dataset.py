@@ -22,6 +22,7 @@ Count = Annotated[int, Field(ge=1)]
 Whole = Annotated[int, Field(ge=0)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Positive = Annotated[float, Field(gt=0)]
+STATIC = {"forcing": "drawn forcing"}  # what a simulation stores that has no time
 
 
 class Simulation(Spec):

@@ -33,8 +33,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from pushforward.blocks import one_thread
 from pushforward.members import Members
+from pushforward.threads import one_thread
 from pushforward.yardstick import BLOCK, Yardstick, blocks
 
 PAIRS = 1024  # members of a side

@@ -90,21 +90,51 @@ def entries(root: Place) -> Iterator[Entry]:
     One that is damaged, or of a later format, is only told of.
     """
     for name in names(root):
-        path, seal = root / name / SPEC, root / name / MANIFEST
+        entry = _entry(root, name)
+        if entry is not None:
+            yield entry
+
+
+def find(root: Place, name: str) -> Entry:
+    """The one result below a folder that is called so, or whose name begins so.
+
+    Raises LookupError where none is, or several are.
+
+    >>> from pathlib import Path
+    >>> find(Path("nowhere"), "training")
+    Traceback (most recent call last):
+    LookupError: training is not in nowhere; `pushforward list` says what is
+    """
+    exact = named(name) and files.exists(root / name / SPEC)  # the others need not be looked at
+    like = [name] if exact else [one for one in names(root) if one.startswith(name)]
+    found = [entry for entry in (_entry(root, one) for one in like) if entry is not None]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        several = ", ".join(entry.name for entry in found)
+        raise LookupError(
+            f"expected one result, got {len(found)} named {name}...: {several}; be exact"
+        )
+    raise LookupError(f"{name} is not in {root}; `pushforward list` says what is")
+
+
+def _entry(root: Place, name: str) -> Entry | None:
+    """What a folder holds; None, and a line to read, for what is damaged."""
+    path, seal = root / name / SPEC, root / name / MANIFEST
+    try:
+        values = readable(files.read_json(path), path)
+        said = tuple(values["from"]) if "from" in values else None
+        facts = values["kind"], files.exists(seal), dict(values["spec"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        say(f"{name}: {error}" if isinstance(error, OSError) else f"{name}: damaged {SPEC}")
+        return None
+    manifest = None
+    if facts[1]:
         try:
-            values = readable(files.read_json(path), path)
-            said = tuple(values["from"]) if "from" in values else None
-            facts = values["kind"], files.exists(seal), dict(values["spec"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            say(f"{name}: {error}" if isinstance(error, OSError) else f"{name}: damaged {SPEC}")
-            continue
-        manifest = None
-        if facts[1]:
-            try:
-                manifest = files.read_json(seal)
-            except OSError as error:
-                say(str(error))
-        yield Entry(name, *facts, manifest, path.parent, said)
+            manifest = files.read_json(seal)
+        except OSError as error:
+            say(str(error))
+    return Entry(name, *facts, manifest, path.parent, said)
 
 
 def names(root: Place) -> list[str]:

@@ -132,10 +132,11 @@ def labels(training: Training) -> list[str]:
 
     The order is that of the surrogate's channels.
     """
-    if len(training.frames) == 1:
-        return [channel for _, channel in training.stack]
-    times = training.simulation.times
-    return [f"{channel} at t={times[frame]:g}" for frame, channel in training.stack]
+    several, times = len(training.frames) > 1, training.simulation.times
+    return [
+        f"{channel} at t={times[frame]:g}" if several and frame is not None else channel
+        for frame, channel in training.stack
+    ]
 
 
 def stacked(dataset: xr.Dataset, training: Training, members: Iterable[int]) -> Tensor:
@@ -150,7 +151,9 @@ def stacked(dataset: xr.Dataset, training: Training, members: Iterable[int]) -> 
 def _channels(dataset: xr.Dataset, training: Training) -> list[xr.DataArray]:
     times, moments = training.simulation.times, dataset["time"].values.tolist()
     return [
-        dataset[channel].isel(time=moments.index(times[frame]), drop=True)
+        dataset[channel].drop_vars("time", errors="ignore")
+        if frame is None
+        else dataset[channel].isel(time=moments.index(times[frame]), drop=True)
         for frame, channel in training.stack
     ]
 

@@ -7,19 +7,25 @@ with the frames along `time`, so that a generated ensemble reads like a simulate
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 import xarray as xr
+from numpy.typing import NDArray
 
 from pushforward import layout
 from pushforward.archive import Archive
 from pushforward.blocks import Map, compute, done, fill
 from pushforward.device import chosen, exact
 from pushforward.discovery import physics
+from pushforward.given import FREE, Conditions
 from pushforward.places import Place
 from pushforward.spec import Generation
+
+if TYPE_CHECKING:
+    from pushforward.generative import Surrogate
 
 
 def generate(
@@ -78,8 +84,46 @@ def template(generation: Generation, members: range | None = None) -> xr.Dataset
         training.times,
         dict(equation.channels),
         training.simulation.dtype,
-        attributes=attributes,
+        {name: training.about[name] for name in training.static},
+        attributes,
     )
+
+
+def draw(
+    generation: Generation,
+    members: Sequence[int],
+    surrogate: Surrogate,
+    conditions: Conditions = FREE,
+) -> dict[str, NDArray[Any]]:
+    """Any members of an ensemble, each variable (member, time, *space) as it is stored.
+
+    They need not be below `generation.members`, nor in order. Computed on the surrogate's device.
+    `conditions` are what is known of all of them.
+    """
+    u = surrogate.sample(
+        members,
+        generation.target,
+        seed=generation.seed,
+        sampler=generation.sampler,
+        observed=conditions.observed,
+        guided=conditions.guided,
+        extend=generation.extend,
+        batch=generation.batch,
+    )
+    training, out = generation.training, {}
+    for name in generation.channels:
+        own = [place for place, (_, channel) in enumerate(training.stack) if channel == name]
+        fields = u[:, own[0]] if name in training.static else u[:, own]
+        out[name] = fields.cpu().numpy().astype(training.simulation.dtype)
+    return out
+
+
+def labelled(generation: Generation, members: range, surrogate: Surrogate) -> xr.Dataset:
+    """The same, of members in a row, with their coordinates: what `Archive.write` takes."""
+    dataset = template(generation, members)
+    for name, values in draw(generation, members, surrogate).items():
+        dataset[name] = dataset[name].copy(data=values)
+    return dataset
 
 
 def generate_block(
@@ -95,18 +139,4 @@ def _sample(
     generation: Generation, members: range, archive: Archive, device: torch.device
 ) -> tuple[xr.Dataset, None]:
     surrogate = archive.surrogate(generation.training).to(device)
-    u = surrogate.sample(
-        members,
-        generation.target,
-        seed=generation.seed,
-        sampler=generation.sampler,
-        extend=generation.extend,
-        batch=generation.batch,
-    )
-    names = generation.channels
-    frames = u.cpu().unflatten(1, (len(generation.training.frames), len(names)))
-    dataset = template(generation, members)
-    for place, name in enumerate(names):
-        data = frames[:, :, place].numpy().astype(dataset[name].dtype)
-        dataset[name] = dataset[name].copy(data=data)
-    return dataset, None
+    return labelled(generation, members, surrogate), None

@@ -40,7 +40,8 @@ def adopt(spec: Spec, archive: Archive) -> int:
                 f"they are computed again; give the study `block: {theirs}` to take them"
             )
             continue
-        some = sum(archive.take(spec, block, other) for block in missing)
+        have = {*archive.blocks(other)} - {*archive.missing(other)}
+        some = sum(archive.take(spec, block, other) for block in missing if block in have)
         if some:
             say(f"{spec.name}: {some} blocks are those of {other}")
         taken += some

@@ -59,7 +59,11 @@ def template(
     """
     space = AXES[-grid.ndim :]
     coordinates: dict[str, Any] = {
-        "member": ("member", np.asarray(members), MEMBER),
+        "member": (
+            "member",
+            np.arange(members.start, members.stop, members.step),  # many at once
+            MEMBER,
+        ),
         "time": (
             "time",
             np.asarray(times, float),

@@ -26,10 +26,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from pushforward.blocks import one_thread
 from pushforward.distances import gram
 from pushforward.members import Members
 from pushforward.solvers import Grid
+from pushforward.threads import one_thread
 from pushforward.yardstick import BLOCK, Yardstick, blocks
 
 COARSE = {1: 64, 2: 16, 3: 8}  # points an axis on which candidates are looked for

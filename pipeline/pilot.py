@@ -27,13 +27,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pushforward.archive import Archive
-from pushforward.blocks import Map, mapping, one_thread
+from pushforward.blocks import Map, mapping
 from pushforward.certificate import FILE, REFERENCE, Certificate, Difference
 from pushforward.progress import bar, say
 from pushforward.provenance import code, machine, now
 from pushforward.solvers import Grid, Problem
 from pushforward.solvers.tail import ResolutionWarning
 from pushforward.spec import Simulation
+from pushforward.threads import one_thread
 
 SPACE = 2**29  # bytes of the largest solution that a pilot holds
 LIMIT, MEMBERS = 1e-3, 4

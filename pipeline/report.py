@@ -18,6 +18,7 @@ from pushforward import controls, figures, files, learnt, lines, origin, page, s
 from pushforward.archive import Archive
 from pushforward.certificate_table import section as certified
 from pushforward.claims import SEEDS, across_seeds
+from pushforward.colours import limits
 from pushforward.control_table import section as controlled
 from pushforward.evaluation import (
     CURVES_FILE,
@@ -27,7 +28,7 @@ from pushforward.evaluation import (
 )
 from pushforward.places import Place
 from pushforward.progress import say
-from pushforward.samples import limits, samples
+from pushforward.samples import samples
 from pushforward.score_table import score_table
 from pushforward.shelf import REPORT
 from pushforward.spec import Evaluation
@@ -152,7 +153,7 @@ def _samples(evaluation: Evaluation, archive: Archive) -> list[str]:
             words = WORDS[name].split(",")[0].capitalize().replace("gaussian", "Gaussian")
             parts.append(page.pictures(urls, words, found.remarks[name], aspect))
         low_end, high_end = (f"{value:.3g}".replace("-", "−") for value in (low, high))
-        about = training.simulation.equation.channels[training.stack[v][1]]
+        about = training.about[training.stack[v][1]]
         scale = figures.scale(diverging)
         parts.append(page.colour_scale(scale, low_end, high_end, about))
     return parts

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import torch
 from torch import Tensor
 
 from pushforward import figures
 from pushforward.archive import Archive
+from pushforward.colours import limits
 from pushforward.comparison import common
 from pushforward.evaluation import gaussian, stacked
 from pushforward.solvers import Grid
@@ -53,22 +53,6 @@ def samples(evaluation: Evaluation, archive: Archive) -> Samples:
         },
         grid,
     )
-
-
-def limits(fields: Tensor) -> tuple[float, float, bool]:
-    """The colour scale's ends from the solver's values, symmetric when they lie around 0.
-
-    >>> limits(torch.tensor([-1.0, 0.0, 1.0]))[2]
-    True
-    """
-    values = fields.double().flatten()
-    low, high = (
-        torch.quantile(values[:: 1 + len(values) // 10**6], q).item() for q in (0.002, 0.998)
-    )
-    if low < 0 < high and min(-low, high) > 0.3 * max(-low, high):
-        reach = max(-low, high)
-        return -reach, reach, True
-    return low, high, False
 
 
 def contact(evaluation: Evaluation, archive: Archive) -> str:

@@ -23,28 +23,32 @@ from pushforward.solvers import Grid
 class Shards:
     """One sharded array (member, time, *space) on a disk; pickled, it is opened where it wakes.
 
+    `static` ones are (member, *space), are read by Zarr, and have the time None.
+
     Raises FileNotFoundError for a path without an array.
     """
 
-    def __init__(self, path: Place) -> None:
+    def __init__(self, path: Place, static: bool = False) -> None:
         self.path = path
         array = places.array(path)
+        self.space = array.shape[1 if static else 2 :]
         self.shape, self.dtype = array.shape, array.dtype
         self.shard, self.chunk = array.shards or array.chunks, array.chunks
-        self.codec = Codec.of(array) if len(array.shape) > 2 else None
+        self.codec = None if static or len(array.shape) < 3 else Codec.of(array)
 
     def read(
-        self, members: range, time: int, out: NDArray[np.float32] | None = None
+        self, members: range, time: int | None, out: NDArray[np.float32] | None = None
     ) -> NDArray[np.float32]:
         """Some members (member, *space) at the time with an index, as float32, in `out` if given.
 
         Raises OSError when a shard is not what was written to it.
         """
         if out is None:
-            out = np.empty((len(members), *self.shape[2:]), np.float32)
-        if self.codec is None:
+            out = np.empty((len(members), *self.space), np.float32)
+        if self.codec is None or time is None:
             array = places.array(self.path)
-            out[...] = np.asarray(array[members.start : members.stop, time])
+            some = slice(members.start, members.stop)
+            out[...] = np.asarray(array[some] if time is None else array[some, time])
             return out
         block = self.shard[0]
         for number in range(members.start // block, -(-members.stop // block)):
@@ -107,16 +111,20 @@ class Shards:
 
 
 class Fields:
-    """The fields of a group of arrays that a training stacks: (time, name) of every channel.
+    """The fields of a group of arrays that a training stacks: (time, name) of every channel, of a
+    static one (None, name).
 
     Fields on the critical grid come on the full one, as through `Archive.open`.
     """
 
-    def __init__(self, path: Place, stack: Sequence[tuple[int, str]]) -> None:
-        self.arrays = {name: Shards(path / name) for _, name in stack}
-        self.stack = [(time % self.arrays[name].shape[1], name) for time, name in stack]
+    def __init__(self, path: Place, stack: Sequence[tuple[int | None, str]]) -> None:
+        self.arrays = {name: Shards(path / name, time is None) for time, name in stack}
+        self.stack = [
+            (None if time is None else time % self.arrays[name].shape[1], name)
+            for time, name in stack
+        ]
         attrs: dict[str, Any] = dict(places.group(path).attrs)
-        space = next(iter(self.arrays.values())).shape[2:]
+        space = next(iter(self.arrays.values())).space
         self.grids: tuple[Grid, Grid] | None = None
         if "full_shape" in attrs:
             box = {"extent": tuple(attrs["box_extent"]), "boundary": attrs["boundary"]}

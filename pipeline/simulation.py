@@ -17,6 +17,7 @@ import xarray as xr
 from pushforward import certificate, critical, layout
 from pushforward.archive import Archive
 from pushforward.blocks import Map, compute, done, fill
+from pushforward.dataset import STATIC
 from pushforward.discovery import physics
 from pushforward.effort import Effort
 from pushforward.places import Place
@@ -70,7 +71,7 @@ def template(simulation: Simulation, members: range | None = None) -> xr.Dataset
         simulation.times,
         dict(simulation.equation.channels),
         simulation.dtype,
-        {"forcing": "drawn forcing"} if simulation.forcing is not None else {},
+        STATIC if simulation.forcing is not None else {},
         attributes,
     )
 

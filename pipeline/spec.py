@@ -12,11 +12,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from pushforward.dataset import Count, Positive, Seed, Simulation, Whole, boxed, check_block
+from pushforward.dataset import (
+    STATIC,
+    Count,
+    Positive,
+    Seed,
+    Simulation,
+    Whole,
+    boxed,
+    check_block,
+)
 from pushforward.ema import WIDEST
 from pushforward.generative import BASES, Architecture, Sampler
 from pushforward.generative.bases import outline
@@ -44,6 +53,8 @@ class Training(Spec):
     relative width `width` where that is given; `snapshots` averages are stored beside them, from
     which any other width can be had afterwards (see `ema`). Fields of more than `memory` GiB
     (4 where it is not given) are read while it runs, in another order (see `preparation`).
+    `static` are drawn fields without a time, `forcing`, that are learnt beside the frames and come
+    first, so that members can be drawn given one of them (see `given`).
     `levels` are coarser grids to begin on (see `levels`). `precision` is that of what networks
     compute at a point while they learn (see `generative.precision`).
 
@@ -58,7 +69,7 @@ class Training(Spec):
     above: ClassVar[str | None] = "simulation"
     layout: ClassVar[frozenset[str]] = frozenset({"checkpoint_every"})
     later: ClassVar[frozenset[str]] = frozenset(
-        {"levels", "memory", "precision", "width", "snapshots"}
+        {"levels", "memory", "precision", "width", "snapshots", "static"}
     )
 
     simulation: Simulation
@@ -80,6 +91,7 @@ class Training(Spec):
     snapshots: Whole = 0
     levels: tuple[Level, ...] = ()
     precision: Precision = "float32"
+    static: tuple[Literal["forcing"], ...] = ()
 
     @field_validator("surrogate", mode="before")
     @classmethod
@@ -99,7 +111,7 @@ class Training(Spec):
                 f"expected a periodic box for translations, got boundary {grid.boundary}; set "
                 "training.translations=false"
             )
-        modes = outline(surrogate.basis, grid, len(self.frames) * len(self.simulation.channels))
+        modes = outline(surrogate.basis, grid, len(self.stack))
         surrogate.path.on(modes, surrogate.process.dynamics())  # has the basis what it orders by?
         check_levels(self.levels, grid)
         for level in self.levels:
@@ -108,9 +120,7 @@ class Training(Spec):
                     f"expected a basis of waves for levels, got {surrogate.basis}; leave them out "
                     f"or choose {' or '.join(WAVES)}"
                 )
-            modes = outline(
-                surrogate.basis, level.on(grid), len(self.frames) * len(self.simulation.channels)
-            )
+            modes = outline(surrogate.basis, level.on(grid), len(self.stack))
             surrogate.path.on(modes, surrogate.process.dynamics())
         count = len(self.simulation.times)
         places = [frame % count for frame in self.frames if -count <= frame < count]
@@ -118,6 +128,13 @@ class Training(Spec):
             raise ValueError(
                 f"expected frames to be different indices of {count} times, got {self.frames}; "
                 f"choose from 0..{count - 1}"
+            )
+        if len({*self.static}) < len(self.static) or (
+            self.static and self.simulation.forcing is None
+        ):
+            raise ValueError(
+                f"expected a simulation with a drawn forcing for static, once, got {self.static} "
+                f"and forcing {self.simulation.forcing}; leave static out"
             )
         if self.snapshots > self.steps:
             raise ValueError(
@@ -141,10 +158,18 @@ class Training(Spec):
         return tuple(self.simulation.times[frame] for frame in self.frames)
 
     @property
-    def stack(self) -> tuple[tuple[int, str], ...]:
-        """(frame, channel) of every channel the surrogate sees: frame by frame."""
+    def stack(self) -> tuple[tuple[int | None, str], ...]:
+        """(frame, channel) of all that the surrogate sees: static ones (None), then frames."""
         names = self.simulation.channels
-        return tuple((frame, name) for frame in self.frames for name in names)
+        frames = ((frame, name) for frame in self.frames for name in names)
+        return (*((None, name) for name in self.static), *frames)
+
+    @property
+    def about(self) -> dict[str, str]:
+        """What the channels are, by name."""
+        return {name: STATIC[name] for name in self.static} | dict(
+            self.simulation.equation.channels
+        )
 
 
 class Generation(Spec):
@@ -208,7 +233,7 @@ class Generation(Spec):
     @property
     def channels(self) -> tuple[str, ...]:
         """The names of the fields that are stored."""
-        return self.training.simulation.channels
+        return (*self.training.static, *self.training.simulation.channels)
 
     @property
     def drawn_with(self) -> Sampler:

@@ -11,12 +11,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import torch
 from torch import Tensor
 
-from pushforward.blocks import Map, one_thread
+from pushforward.blocks import Map
 from pushforward.draws import Draws
 from pushforward.members import Members
 from pushforward.scores import SampleScore, Score
 from pushforward.solvers import Grid
 from pushforward.sums import Key, Recipe, Sums, gather
+from pushforward.threads import one_thread
 from pushforward.verdicts import Drawn, Judged
 from pushforward.yardstick import Yardstick
 

@@ -23,11 +23,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pushforward.blocks import Map, one_thread
+from pushforward.blocks import Map
 from pushforward.members import Members
 from pushforward.progress import Advance, bar
 from pushforward.scores import SampleScore, Score, Statistic
 from pushforward.solvers import Grid
+from pushforward.threads import one_thread
 from pushforward.yardstick import Yardstick, check
 
 MEMBERS = 512  # of a block

@@ -46,6 +46,7 @@ from pushforward.spec import Training
 from pushforward.validation import calibration, likelihood, validate
 
 FEW = 1024  # members that a process may be learnt from
+MEASURED = 64  # held-out members that what a network leaves unknown is measured on
 CALIBRATION, LIKELIHOOD = "calibration.json", "likelihood.json"
 
 
@@ -225,6 +226,9 @@ def finish(
         say(f"{training.name}: calibrating")
         pause()
         surrogate.calibrate(training.calibration, seed=training.seed)
+        pause()
+        few = carried(held_out[:MEASURED], surrogate.basis.mask.device)
+        surrogate.measure(few, seed=training.seed)
     pause()
     archive.write_json(training, CALIBRATION, calibration(surrogate, held_out, training))
     archive.write_json(training, LIKELIHOOD, likelihood(surrogate, held_out, training.seed))

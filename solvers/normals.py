@@ -51,6 +51,8 @@ class Use(IntEnum):
     NOISE = 13
     FILTER = 14
     SCORE = 15
+    OBSERVATION = 16
+    REMAINDER = 17
 
 
 def philox(counter: Sequence[Tensor], key: Sequence[Tensor | int]) -> tuple[Tensor, ...]:

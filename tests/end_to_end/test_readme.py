@@ -54,6 +54,17 @@ def test_scores_alone_run() -> None:
     assert forecast.spread_skill.item() == pytest.approx(1, abs=0.1)
 
 
+def test_an_ensemble_is_queried(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    for example in (examples()[0], examples()[4]):  # what was trained first is opened
+        exec(compile(example, str(README), "exec"), names)
+    assert names["many"].sizes == {"member": 10**6, "time": 1, "y": 128, "x": 128}  # type: ignore[attr-defined]
+    assert names["member"].shape == (1, 128, 128)  # type: ignore[attr-defined]
+    spread, stored = names["spread"], names["ensemble"].vorticity.std("member")  # type: ignore[attr-defined]
+    assert 0.5 < float((spread / stored).mean()) < 2  # type: ignore[operator]
+
+
 def documents() -> list[dict]:
     texts = re.findall(r"```yaml\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
     return [yaml.safe_load(text) for text in texts]

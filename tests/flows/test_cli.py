@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from pushforward.archive import Archive
-from pushforward.flows import browse, cli, runs
+from pushforward.flows import cli, runs
 from pushforward.study import Study
 
 VERBS = ["simulate", "train", "generate", "evaluate"]
@@ -247,17 +247,18 @@ def test_export_writes_a_catalogue(command, study: Study, by_verbs: Path, tmp_pa
 
 
 def test_show_opens_with_xarray(command, study: Study, by_verbs: Path) -> None:
-    said = command("show", study.generation.name[:-3], "--root", by_verbs)
+    said = command("show", study.generation.name[:-3], "--root", by_verbs, "--no-pictures")
     assert said.code == 0
+    assert "picture" not in said.out
     assert "<xarray.Dataset>" in said.out
     assert study.generation.name in said.out
-    shown = command("show", study.simulation.name, "--root", by_verbs)
+    shown = command("show", study.simulation.name, "--root", by_verbs, "--no-pictures")
     assert "certificate: none: run pushforward check" in shown.out
 
 
 def test_show_says_how_to_repeat_it(command, study: Study, by_verbs: Path, tmp_path: Path) -> None:
     for spec in study.specs:
-        said = command("show", spec.name, "--root", by_verbs)
+        said = command("show", spec.name, "--root", by_verbs, "--no-pictures")
         assert f"pushforward show {spec.name} --root {by_verbs} --study" in said.out
         text = command("show", spec.name, "--root", by_verbs, "--study")
         assert text.code == 0
@@ -267,7 +268,46 @@ def test_show_says_how_to_repeat_it(command, study: Study, by_verbs: Path, tmp_p
 
 
 def test_show_lists_files_where_there_are_no_arrays(command, study: Study, by_verbs: Path) -> None:
-    assert "surrogate.safetensors" in command("show", study.training.name, "--root", by_verbs).out
+    said = command("show", study.training.name, "--root", by_verbs, "--no-pictures")
+    assert "surrogate.safetensors" in said.out
+
+
+def test_show_writes_pictures(
+    command, study: Study, by_verbs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the folder one is in, or in another; never in the archive, which `verify` reads."""
+    monkeypatch.chdir(tmp_path)
+    name = study.simulation.name
+    said = command("show", name, "--root", by_verbs)
+    assert said.out.endswith(f"picture: {name}.png\npicture: {name}.gif\n")
+    assert {path.name for path in tmp_path.iterdir()} == {f"{name}.png", f"{name}.gif"}
+    for spec in study.specs:
+        said = command("show", spec.name, "--root", by_verbs, "--to", "pictures")
+        assert said.out.splitlines()[-1].startswith("picture: pictures/")
+    assert len([*Path("pictures").glob("*.png")]) == 4
+    assert command("verify", "--root", by_verbs).code == 0
+
+
+def test_show_keeps_the_files_of_others(
+    command, study: Study, by_verbs: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / f"{study.generation.name}.png"
+    path.write_text("mine")
+    said = command("show", study.generation.name, "--root", by_verbs, "--to", tmp_path)
+    assert said.code == 1
+    assert "choose a folder with --to" in complaint(said)
+    assert path.read_text() == "mine"
+
+
+def test_show_of_an_evaluation_outlives_what_it_compared(
+    command, study: Study, by_verbs: Path, tmp_path: Path
+) -> None:
+    root = tmp_path / "copy"
+    shutil.copytree(by_verbs, root)
+    shutil.rmtree(root / study.generation.name)
+    said = command("show", study.evaluation.name, "--root", root, "--to", tmp_path)
+    assert said.code == 0
+    assert f"no picture: {study.generation.name} is not in" in said.out
 
 
 def test_show_of_nothing_is_one_sentence(command, by_verbs: Path) -> None:
@@ -373,9 +413,9 @@ def test_a_check_takes_overrides(command, tmp_path: Path) -> None:
 
 def test_names_are_found_by_their_beginning(study: Study, by_verbs: Path) -> None:
     archive = Archive(by_verbs)
-    assert browse.find(archive, "evaluation").name == study.evaluation.name
+    assert archive.find("evaluation").name == study.evaluation.name
     with pytest.raises(LookupError, match="expected one result, got"):
-        browse.find(archive, "")
+        archive.find("")
 
 
 @pytest.mark.parametrize("options", [["--workers", "1"], ["--workers", "2"]])

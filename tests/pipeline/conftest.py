@@ -13,8 +13,12 @@ import torch
 from pushforward import generation as generating
 from pushforward import simulation as simulating
 from pushforward.archive import Archive
+from pushforward.ensemble import MEMORY
+from pushforward.generative import Surrogate
 from pushforward.solvers import GaussianField, GrayScott, Grid, NavierStokes
 from pushforward.spec import Evaluation, Generation, Simulation, Training
+from pushforward.study import Study
+from pushforward.training import train
 
 FIELD = GaussianField.matern(4.0, 0.4, deviation=1.0, mean=False)
 MEMBERS, HELD_OUT, COUNT = 24, 8, 24
@@ -130,3 +134,28 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Evaluation, StandA
 def gray_scott() -> GrayScott:
     """An equation of two channels."""
     return GrayScott()
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Study, Archive]:
+    """The smoke study and an archive with its training, which tests only read."""
+    study = Study.load("smoke", ["training.steps=6"])
+    archive = Archive(tmp_path_factory.mktemp("trained") / "runs")
+    simulating.simulate(study.simulation, archive)
+    train(study.training, archive)
+    return study, archive
+
+
+@pytest.fixture
+def draws(monkeypatch: pytest.MonkeyPatch) -> list[list[int]]:
+    """The members that any surrogate is asked for from now on, call by call."""
+    asked: list[list[int]] = []
+    plain = Surrogate.sample
+
+    def sample(self: Surrogate, members: Iterable[int], *args: Any, **options: Any) -> Any:
+        asked.append([int(member) for member in members])
+        return plain(self, asked[-1], *args, **options)
+
+    monkeypatch.setattr(Surrogate, "sample", sample)
+    MEMORY.clear()
+    return asked

@@ -1,0 +1,1 @@
+"""Conditioned ensembles: against a law that is known, and with few sensors."""
