@@ -1,9 +1,10 @@
 """The questions as methods of xarray's own objects: `ensemble.pushforward.enstrophy()`.
 
-Importing this module registers them. Every name that is taken from `pushforward` does so too
-(``from pushforward import Archive``), and so does the archive itself. ``import pushforward`` alone
-does not, since it loads no xarray: beside plain xarray write ``import pushforward.accessor``. This
-module is small: what answers is loaded when it is asked.
+They are there with any name of this package (``from pushforward import Archive``), and where the
+package is installed with all that xarray opens, since xarray then loads its engines, `backend`
+among them. ``import pushforward`` alone loads no xarray and adds nothing: for arrays made by hand
+write ``import pushforward.accessor``. This module is small; what answers is loaded when it is
+asked.
 """
 
 from __future__ import annotations

@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from xarray.backends import BackendEntrypoint
 
+from pushforward import accessor as accessor  # what xarray opens can be asked
+
 if TYPE_CHECKING:
     import xarray as xr
 
