@@ -3,7 +3,7 @@ r"""Which members lie nearest: to a field, or to what was observed of one.
 The distance of two fields is the root of the mean square of their difference, or in the norm of
 order s that of sum_k (1 + |k|^2)^s |u_k - v_k|^2, which for s < 0 sees the large scales and for
 s > 0 the small ones. An observation is a field with NaN where nothing was seen, or values at
-points beside the grid, where fields are read by their Fourier series (between walls, of cosines).
+points anywhere, where fields are read by their waves (`solvers.interpolation`).
 With its `deviation` a misfit is counted in deviations: about 1 is what noise alone leaves.
 
 Members that Dask holds are compared block by block; only their distances are kept.
@@ -11,16 +11,15 @@ Members that Dask holds are compared block by block; only their distances are ke
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import torch
 import xarray as xr
 from numpy.typing import NDArray
 
-from pushforward.amounts import box_of, whole
+from pushforward.amounts import applied, box_of, whole
 from pushforward.labels import aligned, along, field, ordered, space
 from pushforward.solvers import Grid
+from pushforward.solvers.interpolation import checked, evaluate
 
 Given = xr.DataArray | xr.Dataset
 
@@ -162,41 +161,25 @@ def _at(
 ) -> xr.DataArray:
     """The fields at the points of an observation, in place of the dimensions of the grid."""
     missing = [dim for dim in dims if dim not in observation.coords or dim not in x.coords]
-    if missing:
+    if missing or observation.ndim != 1:
         raise ValueError(
-            f"expected coordinates {', '.join(dims)} of the members and of the points observed, "
-            f"got none of {missing[0]}; give positions along each axis"
+            f"expected values along one dimension with coordinates {', '.join(dims)}, as the "
+            f"members have, got {observation.dims} with {', '.join(map(str, observation.coords))}"
+            "; give positions along each axis"
         )
     box = box_of(x, dims, grid)
-    weights = []
-    for axis, dim in enumerate(dims):
-        line = Grid(box.shape[axis : axis + 1], box.extent[axis : axis + 1], box.boundary)
-        points = observation[dim]
-        at = _cardinal(line, points.values - _origin(x[dim].values, line), str(dim))
-        weights.append(xr.DataArray(at, dims=(*points.dims, dim)))
-    bare = x.drop_vars(dims)
-    return xr.dot(bare, *weights, dim=dims)
+    places = [
+        observation[dim].values - _origin(x[dim].values, float(points[0]))
+        for dim, points in zip(dims, box.coordinates(), strict=True)
+    ]
+    points = torch.from_numpy(np.stack(places, 1).astype(np.float64))
+    checked(points, box)
+    (name,) = map(str, observation.dims)
+    return applied(x, dims, lambda u: evaluate(u, box, points), len(points), name)
 
 
-def _origin(points: NDArray[np.float64], line: Grid) -> float:
+def _origin(points: NDArray[np.float64], first: float) -> float:
     """Where an axis of the box begins."""
     if len(points) > 1 and points[0] > points[1]:
         raise ValueError("expected coordinates that rise, got some that fall; use .sortby")
-    return float(points[0]) - float(line.coordinates()[0][0])
-
-
-def _cardinal(line: Grid, at: NDArray[np.float64], name: str) -> NDArray[np.float64]:
-    """What each grid point's value counts at other points: (..., grid point)."""
-    if not line.periodic and not ((at >= 0) & (at <= line.extent[0])).all():
-        raise ValueError(
-            f"expected points between the walls, 0 to {line.extent[0]:g} along {name}, got "
-            f"{at.min():g} to {at.max():g}; leave out what lies beyond"
-        )
-    unit = line.fft(torch.eye(line.size, dtype=torch.float64)).numpy()  # (grid point, wave)
-    (k,) = (waves.numpy() for waves in line.wavenumbers())
-    angle = np.multiply.outer(np.asarray(at, float), k)
-    if line.periodic:
-        waves = np.exp(1j * angle) * line.multiplicity().numpy()
-    else:
-        waves = np.cos(angle) * np.where(k > 0, math.sqrt(2), 1.0)
-    return np.real(waves @ unit.T)
+    return float(points[0]) - first
