@@ -1,10 +1,9 @@
 """The questions as methods of xarray's own objects: `ensemble.pushforward.enstrophy()`.
 
-They are there with any name of this package (``from pushforward import Archive``), and where the
-package is installed with all that xarray opens, since xarray then loads its engines, `backend`
-among them. ``import pushforward`` alone loads no xarray and adds nothing: for arrays made by hand
-write ``import pushforward.accessor``. This module is small; what answers is loaded when it is
-asked.
+They are there with any name of this package (``from pushforward import Archive``), and with what
+xarray's engine "pushforward" opens. ``import pushforward`` alone loads no xarray and adds nothing:
+for arrays that come from elsewhere write ``import pushforward.accessor``. This module is small;
+what answers is loaded when it is asked.
 """
 
 from __future__ import annotations

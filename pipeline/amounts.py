@@ -23,8 +23,9 @@ import xarray as xr
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pushforward import labels
 from pushforward.comparison import grid_of
-from pushforward.labels import along, field, space
+from pushforward.labels import field, space
 from pushforward.solvers import Grid
 from pushforward.solvers.diagnostics import energy_spectrum, gradients, power_spectrum
 
@@ -129,7 +130,7 @@ def spectrum(
     dims = space(array)
     box = box_of(array, dims, grid)
     count = power_spectrum(torch.zeros(box.shape), box).shape[-1]
-    power = _applied(array, dims, lambda v: power_spectrum(v, box), count)
+    power = applied(array, dims, lambda v: power_spectrum(v, box), count, "wavenumber")
     lowest = (2 if box.periodic else 1) * np.pi / max(box.extent)
     about = {"long_name": "angular wave number", "units": "1"}
     name = array.attrs.get("long_name") or array.name or "the field"
@@ -173,7 +174,7 @@ def _of(
             f"expected a {' or a '.join(about.variables)} for {name}, got a {array.name}; ask for "
             "mean_square"
         )
-    return along(array, space(array)[0])  # are these numbers?
+    return labels.along(array, space(array)[0])  # are these numbers?
 
 
 def box_of(u: xr.DataArray, dims: list[str], grid: Grid | None = None) -> Grid:
@@ -188,13 +189,18 @@ def box_of(u: xr.DataArray, dims: list[str], grid: Grid | None = None) -> Grid:
 
 def _measured(u: xr.DataArray, dims: list[str], how: AtOnce, grid: Grid | None) -> xr.DataArray:
     box = box_of(u, dims, grid)
-    return _applied(u, dims, lambda v: how(v, box)[..., None], 1).isel(wavenumber=0)
+    return applied(u, dims, lambda v: how(v, box)[..., None], 1, "one").isel(one=0)
 
 
-def _applied(
-    u: xr.DataArray, dims: list[str], how: Callable[[Tensor], Tensor], count: int
+def applied(
+    u: xr.DataArray, dims: list[str], how: Callable[[Tensor], Tensor], count: int, along: str
 ) -> xr.DataArray:
-    """What a function of fields (field, *grid) gives, (field, number), along `wavenumber`."""
+    """What a function of fields (field, *grid) gives, (field, count), with a dimension for it.
+
+    >>> u = xr.DataArray(np.ones((2, 4)), dims=("member", "x"))
+    >>> applied(u, ["x"], lambda v: v[:, ::2], 2, "half").dims
+    ('member', 'half')
+    """
 
     def block(values: NDArray[Any]) -> NDArray[np.float64]:
         shape = values.shape[values.ndim - len(dims) :]
@@ -211,8 +217,8 @@ def _applied(
         block,
         whole(u, dims),
         input_core_dims=[dims],
-        output_core_dims=[["wavenumber"]],
+        output_core_dims=[[along]],
         dask="parallelized",
         output_dtypes=[np.float64],
-        dask_gufunc_kwargs={"output_sizes": {"wavenumber": count}},
+        dask_gufunc_kwargs={"output_sizes": {along: count}},
     )

@@ -109,12 +109,12 @@ def draw(
         guided=conditions.guided,
         extend=generation.extend,
         batch=generation.batch,
-    )
+    ).cpu()
     training, out = generation.training, {}
     for name in generation.channels:
         own = [place for place, (_, channel) in enumerate(training.stack) if channel == name]
         fields = u[:, own[0]] if name in training.static else u[:, own]
-        out[name] = fields.cpu().numpy().astype(training.simulation.dtype)
+        out[name] = fields.numpy().astype(training.simulation.dtype)
     return out
 
 

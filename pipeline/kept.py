@@ -20,7 +20,7 @@ from pushforward.blocks import compute
 from pushforward.drawn import Drawn
 from pushforward.generation import template
 from pushforward.growth import adopt
-from pushforward.shelf import DATA, SPEC
+from pushforward.shelf import DATA
 from pushforward.spec import Generation
 
 _once = Drawn(limit=0)  # two threads that want one block compute it once
@@ -61,7 +61,8 @@ def _begun(generation: Generation, archive: Archive) -> int:
 
     Whole blocks of the same ensemble with another number of members are taken.
     """
-    if not files.exists(archive.folder(generation) / SPEC):
+    # the arrays are made after the spec, and another thread may be between the two
+    if not files.exists(archive.folder(generation) / DATA / "zarr.json"):
         try:
             archive.create(generation, template(generation))
         except OSError as error:

@@ -3,7 +3,7 @@ r"""Which members lie nearest: to a field, or to what was observed of one.
 The distance of two fields is the root of the mean square of their difference, or in the norm of
 order s that of sum_k (1 + |k|^2)^s |u_k - v_k|^2, which for s < 0 sees the large scales and for
 s > 0 the small ones. An observation is a field with NaN where nothing was seen, or values at
-points beside the grid, where fields are read by their Fourier series (between walls, of cosines).
+points anywhere, where fields are read by their waves (`solvers.interpolation`).
 With its `deviation` a misfit is counted in deviations: about 1 is what noise alone leaves.
 
 Members that Dask holds are compared block by block; only their distances are kept.
@@ -16,10 +16,10 @@ import torch
 import xarray as xr
 from numpy.typing import NDArray
 
-from pushforward.amounts import box_of, whole
+from pushforward.amounts import applied, box_of, whole
 from pushforward.labels import aligned, along, field, ordered, space
 from pushforward.solvers import Grid
-from pushforward.solvers.interpolation import evaluate
+from pushforward.solvers.interpolation import checked, evaluate
 
 Given = xr.DataArray | xr.Dataset
 
@@ -162,34 +162,25 @@ def _at(
 ) -> xr.DataArray:
     """The fields at the points of an observation, in place of the dimensions of the grid."""
     missing = [dim for dim in dims if dim not in observation.coords or dim not in x.coords]
-    if missing:
+    if missing or observation.ndim != 1:
         raise ValueError(
-            f"expected coordinates {', '.join(dims)} of the members and of the points observed, "
-            f"got none of {missing[0]}; give positions along each axis"
+            f"expected values along one dimension with coordinates {', '.join(dims)}, as the "
+            f"members have, got {observation.dims} with {', '.join(map(str, observation.coords))}"
+            "; give positions along each axis"
         )
     box = box_of(x, dims, grid)
-    (dim,) = {*observation[dims[0]].dims}  # of the points
-    where = [
-        observation[one].values - _origin(x[one].values, box, i) for i, one in enumerate(dims)
+    places = [
+        observation[dim].values - _origin(x[dim].values, float(points[0]))
+        for dim, points in zip(dims, box.coordinates(), strict=True)
     ]
-    points = torch.from_numpy(np.stack(where, 1).astype(float))
-
-    def block(values: NDArray[np.float64]) -> NDArray[np.float64]:
-        return evaluate(torch.from_numpy(np.ascontiguousarray(values)), box, points).numpy()
-
-    return xr.apply_ufunc(
-        block,
-        whole(x.drop_vars(dims), dims),
-        input_core_dims=[dims],
-        output_core_dims=[[dim]],
-        dask="parallelized",
-        output_dtypes=[np.float64],
-        dask_gufunc_kwargs={"output_sizes": {dim: len(points)}},
-    )
+    points = torch.from_numpy(np.stack(places, 1).astype(np.float64))
+    checked(points, box)
+    (name,) = map(str, observation.dims)
+    return applied(x, dims, lambda u: evaluate(u, box, points), len(points), name)
 
 
-def _origin(points: NDArray[np.float64], box: Grid, axis: int) -> float:
+def _origin(points: NDArray[np.float64], first: float) -> float:
     """Where an axis of the box begins."""
     if len(points) > 1 and points[0] > points[1]:
         raise ValueError("expected coordinates that rise, got some that fall; use .sortby")
-    return float(points[0]) - float(box.coordinates()[axis][0])
+    return float(points[0]) - first

@@ -69,7 +69,8 @@ def test_stacked_channels_become_variables_in_time(archive: Archive, numbers: Nu
         value = float(dataset[name][6, frame, 0, 0])
         assert value == pytest.approx(600 + 10 * channel + 3.004, abs=1e-4)
     assert dataset.attrs["network_evaluations"] == 7
-    options = {"seed": 3, "sampler": sampler, "extend": False, "batch": 4}
+    free = {"observed": None, "guided": None}
+    options = {"seed": 3, "sampler": sampler, "extend": False, "batch": 4, **free}
     assert numbers.calls == [(range(n, min(n + 4, 10)), options) for n in (0, 4, 8)]
 
 

@@ -274,7 +274,7 @@ def test_points_beside_the_grid_are_read_by_the_series(grid: Grid) -> None:
         around = seen.assign_coords(x=seen.x - 2.0)
         assert questions.closest(u, around).misfit.item() < 1e-12
     else:
-        with pytest.raises(ValueError, match="expected points between the walls"):
+        with pytest.raises(ValueError, match="expected points between the walls of the box"):
             questions.closest(u, seen.assign_coords(x=seen.x + 2))
 
 
