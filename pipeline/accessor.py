@@ -9,6 +9,7 @@ what answers is loaded when it is asked.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Any
 
 import xarray as xr
@@ -27,29 +28,26 @@ class Questions:
     def __init__(self, of: xr.DataArray | xr.Dataset) -> None:
         self._of = of
 
+    def _ask(self, question: str, *arguments: Any, **options: Any) -> Any:
+        """What a function of `questions` says of this; loaded here, since it is all the scores."""
+        answer = getattr(import_module(f"{__package__}.questions"), question)
+        return answer(self._of, *arguments, **options)
+
     def moments(self, dim: str = "member", **options: Any) -> xr.Dataset:
         """Mean, deviation, skewness and kurtosis over the members, with standard errors."""
-        from pushforward import questions
-
-        return questions.moments(self._of, dim, **options)
+        return self._ask("moments", dim, **options)
 
     def quantiles(self, q: float | Sequence[float], **options: Any) -> xr.Dataset:
         """Quantiles over the members, with intervals."""
-        from pushforward import questions
-
-        return questions.quantiles(self._of, q, **options)
+        return self._ask("quantiles", q, **options)
 
     def spread(self, dim: str = "member", **options: Any) -> xr.DataArray:
         """How far members lie from their mean."""
-        from pushforward import questions
-
-        return questions.spread(self._of, dim, **options)
+        return self._ask("spread", dim, **options)
 
     def amount(self, name: str, **options: Any) -> xr.DataArray:
         """An amount of every field, by its name."""
-        from pushforward import questions
-
-        return questions.amount(self._of, name, **options)
+        return self._ask("amount", name, **options)
 
     def enstrophy(self, **options: Any) -> xr.DataArray:
         """Half the mean square vorticity of every field."""
@@ -65,42 +63,28 @@ class Questions:
 
     def spectrum(self, **options: Any) -> xr.DataArray:
         """The mean square of every field, split over shells."""
-        from pushforward import questions
-
-        return questions.spectrum(self._of, **options)
+        return self._ask("spectrum", **options)
 
     def exceedance(self, threshold: Any = None, **options: Any) -> xr.Dataset:
         """How likely a member lies above a threshold, with an interval."""
-        from pushforward import questions
-
-        return questions.exceedance(self._of, threshold, **options)
+        return self._ask("exceedance", threshold, **options)
 
     def return_levels(self, periods: Sequence[float], **options: Any) -> xr.Dataset:
         """The levels that one member in so many exceeds, with intervals."""
-        from pushforward import questions
-
-        return questions.return_levels(self._of, periods, **options)
+        return self._ask("return_levels", periods, **options)
 
     def nearest(self, target: xr.DataArray, k: int = 1, **options: Any) -> xr.Dataset:
         """The k members nearest to a field."""
-        from pushforward import questions
-
-        return questions.nearest(self._of, target, k, **options)
+        return self._ask("nearest", target, k, **options)
 
     def closest(self, observation: xr.DataArray, k: int = 1, **options: Any) -> xr.Dataset:
         """The k members closest to an observation of a field."""
-        from pushforward import questions
-
-        return questions.closest(self._of, observation, k, **options)
+        return self._ask("closest", observation, k, **options)
 
     def coverage(self, truth: xr.DataArray | xr.Dataset, *args: Any, **options: Any) -> xr.Dataset:
         """The share of truths inside central intervals of their ensembles."""
-        from pushforward import questions
-
-        return questions.coverage(self._of, truth, *args, **options)
+        return self._ask("coverage", truth, *args, **options)
 
     def compare(self, other: xr.DataArray | xr.Dataset, **options: Any) -> xr.Dataset:
         """All scores of these members against another ensemble's, with floors."""
-        from pushforward import questions
-
-        return questions.compare(self._of, other, **options)
+        return self._ask("compare", other, **options)

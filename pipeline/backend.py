@@ -176,6 +176,11 @@ def _opened(
             "expected keep=False for members that are drawn given something, which an archive has "
             "no name for, got keep=True; store them with .to_zarr"
         )
+    if given is not None and generation.extend:
+        raise ValueError(
+            "expected extend=False for members that are drawn given something, which finer scales "
+            "would change afterwards, got extend=True; leave one of the two out"
+        )
     if given is None and archive.sealed(generation) and (keep or generation == spec):
         return archive.open(generation.name)
     archive.require(generation.training)

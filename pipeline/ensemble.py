@@ -84,7 +84,12 @@ class VirtualEnsemble:
         # a range takes no memory, and is asked without a table of labels
         member = {"member": ("member", pd.RangeIndex(count), attrs)}
         others = {name: one for name, one in form.coords.items() if name != "member"}
-        return xr.Dataset({str(n): lazy(str(n)) for n in form}, member | others, form.attrs)
+        about = dict(form.attrs)
+        if self.given is not None:
+            names = ", ".join(map(str, self.given.data.data_vars))
+            about |= {"id": f"{about['id']}-given-{self.given.digest}", "given": names}
+            about["summary"] = f"{about['summary']}, given {names}"
+        return xr.Dataset({str(n): lazy(str(n)) for n in form}, member | others, about)
 
     def values(self, variable: str, key: Sequence[Any]) -> NDArray[Any]:
         """What an outer index takes of a variable (member, time, *space), as an array of its own.

@@ -72,6 +72,12 @@ def exceedance(
             f"{threshold}; give quantile= in place of a threshold"
         )
     y = together(along(field(reference, variable), dim), dim)
+    for one in x.dims:
+        if one != dim and one in y.dims and x.sizes[one] != y.sizes[one]:
+            raise ValueError(
+                f"expected a reference with the {one} of the members, {x.sizes[one]} of them, got "
+                f"{y.sizes[one]}; choose common ones of both with .sel({one}=...)"
+            )
     level = quantiles(y, quantile, dim, confidence=confidence).value.drop_vars("quantile")
     ranks, likely = places(y.sizes[dim], quantile)
     beyond = _beyond(x, y, ranks, dim)

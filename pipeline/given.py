@@ -37,6 +37,7 @@ from pushforward.generative.guidance import Functionals, at_points, together
 from pushforward.generative.observation import observed
 from pushforward.labels import same, variables_of
 from pushforward.layout import AXES
+from pushforward.progress import say
 from pushforward.solvers import Grid
 from pushforward.spec import Training
 
@@ -94,7 +95,7 @@ class Given:
         >>> Given.of(xr.DataArray([1.0, 2.0], dims="x", name="u"), 0.1).deviation
         {'u': 0.1}
         """
-        found = variables_of(data, "given").load()
+        found = variables_of(data, "given").load().copy(deep=True)  # of its own
         names = [str(name) for name in found.data_vars]
         each = (
             dict(deviation) if isinstance(deviation, Mapping) else dict.fromkeys(names, deviation)
@@ -158,6 +159,12 @@ def _channels(
             )
         yield next(iter(times.values())), array
         return
+    moments = np.atleast_1d(array["time"].values)
+    if len(np.unique(moments)) < len(moments):
+        raise ValueError(
+            f"expected every time of {name!r} once, got {', '.join(map(str, moments))}; choose "
+            "among them with .isel(time=...)"
+        )
     for one in array if "time" in array.dims else [array]:
         moment = float(one["time"])
         found = [i for t, i in times.items() if same(np.array([moment]), np.array([t]))]
@@ -187,7 +194,7 @@ def _seen(box: Grid, name: str, place: int, array: xr.DataArray, deviation: floa
                 f"expected {name!r} along {', '.join(axes)} or point, got {array.dims}; choose "
                 "one member, and rename the rest"
             )
-        array = array.transpose(*axes).sortby(list(axes))
+        array = array.transpose(*axes).sortby([axis for axis in axes if axis in array.coords])
         grid = grid_of(array, None if all(axis in array.coords for axis in axes) else box)
         if grid.boundary != box.boundary or not np.allclose(grid.extent, box.extent, rtol=1e-5):
             raise ValueError(
@@ -196,9 +203,15 @@ def _seen(box: Grid, name: str, place: int, array: xr.DataArray, deviation: floa
             )
         grid = Grid(grid.shape, box.extent, box.boundary)
         values = torch.from_numpy(array.values.astype(float))
-        if values.isfinite().all():
+        lines = [
+            array[axis].values.astype(float) if axis in array.coords else points.numpy()
+            for axis, points in zip(axes, grid.coordinates(), strict=True)
+        ]
+        # labels that are no grid of the box's (cells' middles, a part of it) are points in it
+        own = all(same(x, at.numpy()) for x, at in zip(lines, grid.coordinates(), strict=True))
+        if own and values.isfinite().all():
             return Seen(place, values, deviation, None, grid)
-        points = torch.stack(torch.meshgrid(*grid.coordinates(), indexing="ij"), -1)
+        points = torch.from_numpy(np.stack(np.meshgrid(*lines, indexing="ij"), -1))
         points, values = points.flatten(0, -2), values.flatten()
     known = ~values.isnan()
     if not known.any() or values.isinf().any():
@@ -232,9 +245,25 @@ def _observation(basis: Basis, starts: list[Seen]) -> Observation:
         c = one.channel
         field = one.values.to(raw)[None]
         raw[c] = basis.read(field, one.grid)[0]
+        _tell(basis, one, raw[c])
         mask[c] = basis.mask[c] & basis.held(one.grid)
         deviation[c] = one.deviation / one.grid.size**0.5
     return observed(basis, raw, mask, deviation)
+
+
+def _tell(basis: Basis, seen: Seen, raw: Tensor) -> None:
+    """Says how much of a whole field lies in what the surrogate does not have."""
+    some = torch.zeros_like(basis.mean, dtype=torch.float64)
+    kept = torch.where(basis.mask[seen.channel], raw, basis.mean[seen.channel].to(raw))
+    some[seen.channel] = kept
+    there = basis.place(some, seen.grid)[seen.channel]
+    size = (seen.values.to(there) - seen.values.mean()).norm().clamp_min(1e-30)
+    lost = float((there - seen.values.to(there)).norm() / size)
+    if lost > 0.01:
+        say(
+            f"given: {lost:.0%} of a field of channel {seen.channel} is nothing that the surrogate "
+            "has (finer scales, another mean), and is left out"
+        )
 
 
 def _functionals(basis: Basis, seen: Seen) -> Functionals:

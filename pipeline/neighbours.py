@@ -78,7 +78,10 @@ def closest(
     """
     array = along(field(u, variable), "member")
     x, points = array.astype(float), [dim for dim in observation.dims if dim not in array.dims]
+    if not isinstance(deviation, xr.DataArray) and not deviation > 0:
+        raise ValueError(f"expected a deviation above 0, got {deviation}; 1 counts in u's units")
     if points:
+        observation = _labels(observation, array)
         x, seen = _at(x, observation, space(array), grid), _bare(observation)
     else:
         seen = _fitting(observation, array)
@@ -86,10 +89,19 @@ def closest(
         raise ValueError("expected something observed, got NaN alone; give what was seen")
     noise = deviation
     if isinstance(deviation, xr.DataArray):
-        noise = _bare(deviation) if points else _fitting(deviation, array)
+        noise = _bare(_labels(deviation, array)) if points else _fitting(deviation, array)
     found = _first(_size((x - seen) / noise, seen.dims), k).rename(distance="misfit")
     found["misfit"].attrs["long_name"] = "misfit, in deviations of the observation"
     return found
+
+
+def _labels(observation: xr.DataArray, u: xr.DataArray) -> xr.DataArray:
+    """Values at points in the order of the members' labels along other dimensions (times)."""
+    for dim in observation.dims:
+        if dim in u.dims and dim in u.coords and dim in observation.coords:
+            like = u[dim].isel({dim: slice(None)})
+            observation = ordered(observation, like, "the observation", "the members")
+    return observation
 
 
 def _fitting(target: xr.DataArray, x: xr.DataArray) -> xr.DataArray:

@@ -96,6 +96,7 @@ def test_the_version_is_the_packages(command) -> None:
         (["run", "smoke", "--set", "training.steps"], "expected an override a.b=c"),
         (["run", "smoke", "--set", "training.steps=many"], "training.steps: expected"),
         (["list", "--where", "viscosity"], "expected key=value"),
+        (["list", "--where", "equation<kdv"], "expected a number after equation <"),
         (["train", "smoke", "--max-seconds", "0"], "expected more than 0, got 0"),
         (["train", "smoke", "--log", "excel"], "tensorboard"),
         (["check", "smoke", "--members", "0"], "at least 1"),
@@ -236,6 +237,9 @@ def test_list_says_scores_and_lineage(command, study: Study, by_verbs: Path) -> 
     assert study.evaluation.name in within
     beyond = command("list", "--root", by_verbs, "--where", f"w1=[0,{0.99 * row.w1}]").out
     assert "no results" in beyond
+    in_words = command("list", "--root", by_verbs, "--where", f"w1 <= {1.01 * row.w1}").out
+    assert in_words == within
+    assert "no results" in command("list", "--root", by_verbs, "--where", "resolution>9999").out
 
 
 def test_export_writes_a_catalogue(command, study: Study, by_verbs: Path, tmp_path: Path) -> None:

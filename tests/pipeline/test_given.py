@@ -13,7 +13,7 @@ import xarray as xr
 from pushforward import Study
 from pushforward.generative import Surrogate
 from pushforward.given import Given
-from pushforward.solvers import Grid
+from pushforward.solvers import Grid, Use
 from pushforward.solvers.interpolation import evaluate
 from pushforward.spec import Training
 
@@ -204,3 +204,32 @@ def test_too_many_values_and_wrong_deviations_are_refused(monkeypatch) -> None:
         Given.of(member.forcing, {"force": 1.0})
     with pytest.raises(TypeError, match="DataArray"):
         Given.of(3.0)  # type: ignore[arg-type]
+
+
+def test_labels_decide_where_values_are() -> None:
+    """Middles of coarse cells are points of the box, not its coarse grid."""
+    spec = training("training.surrogate.channels=apart")
+    surrogate, member = fitted(spec)
+    cells = member.forcing.coarsen(x=2, y=2).mean()
+    seen = Given.of(cells, 0.1).on(spec, surrogate.basis)
+    assert seen.observed is None
+    assert seen.guided is not None
+    points = torch.cartesian_prod(*(torch.from_numpy(cells[d].values) for d in ("y", "x")))
+    x = surrogate.basis.noise(0, Use.PRIOR, range(3)).double()
+    fields = surrogate.basis.synthesise(x, surrogate.grid)[:, 0]
+    mean = surrogate.basis.synthesise(0 * x[:1], surrogate.grid)[:, 0]
+    there = evaluate(fields - mean, surrogate.grid, points)
+    torch.testing.assert_close(seen.guided.of(x), there, rtol=1e-5, atol=1e-5)
+
+
+def test_what_is_given_is_a_copy_and_every_time_stands_once() -> None:
+    spec = training()
+    surrogate, member = fitted(spec)
+    one = Given.of(member.forcing)
+    digest = one.digest
+    member.forcing.values[:] = 0
+    assert Given.of(one.data.forcing).digest == digest
+    assert float(abs(one.data.forcing).max()) > 0
+    u = member.vorticity
+    with pytest.raises(ValueError, match="every time of 'vorticity' once"):
+        Given.of(xr.concat([u[:1], -u[:1]], "time")).on(spec, surrogate.basis)
