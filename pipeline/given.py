@@ -261,8 +261,8 @@ def _tell(basis: Basis, seen: Seen, raw: Tensor) -> None:
     lost = float((there - seen.values.to(there)).norm() / size)
     if lost > 0.01:
         say(
-            f"given: {lost:.0%} of a field of channel {seen.channel} is nothing that the surrogate "
-            "has (finer scales, another mean), and is left out"
+            f"given: {lost:.0%} of a field of channel {seen.channel} is nothing that the "
+            "surrogate has (finer scales, another mean), and is left out"
         )
 
 

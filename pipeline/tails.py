@@ -15,8 +15,8 @@ xi, sigma and zeta have the largest likelihood
 
 looked for on a grid that closes in on it. The interval of z_T is its range over all (xi, sigma,
 zeta) whose l is at most chi^2_1(confidence) / 2 below the largest: that of the profile likelihood,
-which is as skew as what is known of rare levels. xi > -1/2, where likelihoods are regular; where
-the largest one is not inside, there is no answer (NaN).
+which is as skew as what is known of rare levels. xi > -1/2, where likelihoods are regular; of
+laws that certainly end more abruptly there is no answer (NaN).
 
     Pickands, Ann. Stat. 3 (1975), doi:10.1214/aos/1176343003
     Smith, Biometrika 72 (1985), doi:10.1093/biomet/72.1.67
@@ -32,6 +32,7 @@ from scipy import special, stats
 
 SHARE, FEWEST, MOST = 0.1, 30, 500  # the tail: a tenth of the members, within these numbers
 LEAST, GREATEST = -0.5, 2.0  # of xi
+ABRUPT = -0.25  # a law whose xi is certainly below ends more abruptly than a fit here can say
 POINTS = 31  # an axis of the grid
 FAR = 8.0  # of log-likelihood: what is kept when the grid closes in
 NARROWINGS, SHARPENINGS = 2, 3
@@ -74,11 +75,11 @@ def levels(sample: Array, periods: Array, size: int, confidence: float) -> Array
     y, drop = y / mean, stats.chi2.ppf(confidence, 1) / 2
     xi, log_sigma, likelihood = _closed_in(y, max(FAR, float(drop)))
     best = _sharpened(y, xi, log_sigma, likelihood)
-    if best[0] <= LEAST + 1e-6:  # the law ends more abruptly than this fit can say
-        return none
     highest = max(likelihood.max(), best[2])
     slack = likelihood - (highest - drop)
     kept = slack >= 0
+    if best[0] <= LEAST + 1e-6 and xi[kept].max() < ABRUPT:
+        return none
     low, high = _rates(size, len(s), slack[kept])
     found = [
         _level(*best[:2], np.array(share), periods),

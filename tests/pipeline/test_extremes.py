@@ -289,3 +289,14 @@ def test_levels_have_the_units_of_what_they_are_of(change: Callable[[Any], Any])
     periods = np.array([100.0, 10000.0])
     expected = change(tails.levels(draws, periods, 40, 0.95))
     np.testing.assert_allclose(tails.levels(change(draws), periods, 40, 0.95), expected, rtol=1e-6)
+
+
+def test_a_law_that_ends_abruptly_has_no_fitted_level() -> None:
+    """Uniform: xi = -1, which is below what is fitted; an end of xi = -0.2 has one."""
+    u = np.random.default_rng(0).uniform(size=4000)
+    abrupt, smooth = (
+        xr.DataArray(u, dims="member"),
+        xr.DataArray(1 - (1 - u) ** 0.2, dims="member"),
+    )
+    assert np.isnan(return_levels(abrupt, [10000]).fitted).all()
+    assert return_levels(smooth, [10000]).fitted.item() == pytest.approx(1 - 1e-4**0.2, rel=0.1)
