@@ -7,8 +7,8 @@ the reproducing kernel of these waves, a product over the axes of
     D(x, x_j) = 1/n sum_{|k| < n/2} cos(2 pi k (x - x_j) / L)                     periodic
     D(x, x_j) = 1/n (1 + 2 sum_{0 < k < n} cos(pi k x / L) cos(pi k x_j / L))     walls
 
-with the cosine of the wave n/2 beside them, which the grid holds as well (n is even). At a point of the grid it is the value
-there.
+with the cosine of the wave n/2 beside them, which the grid holds as well (n is even). At a point
+of the grid it is the value there.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pushforward.solvers.grid import Grid
 
 
 def evaluate(
-    fields: Float[Tensor, "..."], grid: Grid, points: Float[Tensor, "point axis"]
+    fields: Float[Tensor, "... n"], grid: Grid, points: Float[Tensor, "point axis"]
 ) -> Float[Tensor, "... point"]:
     """The values of fields (..., *grid) at points given by their coordinates, in the box's units.
 
