@@ -137,8 +137,10 @@ def spectrum(
     return (
         power.rename("power")
         .assign_coords(
-            wavenumber=("wavenumber", lowest * np.arange(count), about),
-            shell=("wavenumber", np.arange(count), {"long_name": "shell", "units": "1"}),
+            {
+                "wavenumber": ("wavenumber", lowest * np.arange(count), about),
+                "shell": ("wavenumber", np.arange(count), {"long_name": "shell", "units": "1"}),
+            }
         )
         .assign_attrs(long_name=f"power of {name}", units=array.attrs.get("units", "1"))
     )

@@ -118,7 +118,7 @@ def test_a_long_reference_is_a_fixed_threshold() -> None:
     rng = np.random.default_rng(0)
     x = xr.DataArray(rng.normal(size=400), dims="member")
     y = xr.DataArray(stats.norm.ppf((np.arange(10**6) + 0.5) / 10**6), dims="member")
-    found, fixed = exceedance(x, reference=y, quantile=0.9), exceedance(x, stats.norm.ppf(0.9))
+    found, fixed = exceedance(x, reference=y, quantile=0.9), exceedance(x, stats.norm.ppf(0.9))  # type: ignore
     assert found.probability == fixed.probability
     assert found.low.item() == pytest.approx(fixed.low.item(), abs=0.003)
     assert found.high.item() == pytest.approx(fixed.high.item(), abs=0.003)
@@ -200,8 +200,8 @@ def profile(draws: NDArray[Any], size: int, period: float) -> tuple[float, float
 
 def test_the_interval_is_that_of_the_profile_likelihood() -> None:
     draws = stats.genpareto.rvs(0.1, size=1000, random_state=3)
-    found = tails.levels(draws, np.array([1000.0]), 100, 0.95)[:, 0]
-    low, high = profile(draws, 100, 1000.0)
+    found = tails.levels(draws, np.array([1000.0]), 100, 0.95)[:, 0]  # type: ignore
+    low, high = profile(draws, 100, 1000.0)  # type: ignore
     width = high - low
     assert found[1] == pytest.approx(low, abs=0.03 * width)
     assert found[2] == pytest.approx(high, abs=0.03 * width)

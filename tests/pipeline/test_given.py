@@ -232,4 +232,4 @@ def test_what_is_given_is_a_copy_and_every_time_stands_once() -> None:
     assert float(abs(one.data.forcing).max()) > 0
     u = member.vorticity
     with pytest.raises(ValueError, match="every time of 'vorticity' once"):
-        Given.of(xr.concat([u[:1], -u[:1]], "time")).on(spec, surrogate.basis)
+        Given.of(xr.concat([u[:1], -u[:1]], "time")).on(spec, surrogate.basis)  # type: ignore

@@ -65,7 +65,7 @@ def test_what_is_not_complete_is_missing(archive: Archive) -> None:
     assert tree.attrs["missing"] == ", ".join(one.name for one in missing)
     alone = archive.tree(study.simulation)
     assert "missing" not in alone.attrs
-    assert alone["solver"].equals(tree["solver"])
+    assert alone["solver"].equals(tree["solver"])  # type: ignore
 
 
 STRANGER = """
