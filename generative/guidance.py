@@ -86,20 +86,15 @@ class Functionals:
         values = self.values if self.values.ndim == 1 else self.values[first:last]
         return replace(self, values=values)
 
-    def to(self, like: Tensor) -> Functionals:
-        """In the type and on the device of a tensor."""
-        rows, values, variance = (x.to(like) for x in (self.rows, self.values, self.variance))
-        return replace(self, rows=rows, values=values, variance=variance)
+    def to(self, where: Tensor | torch.device) -> Functionals:
+        """On a device, or in the type and on the device of a tensor."""
+        parts = {name: getattr(self, name).to(where) for name in ("rows", "values", "variance")}
+        return replace(self, **parts)
 
     def noise(self, seed: int, members: Sequence[int]) -> Float[Tensor, "member functional"]:
         """Standard normals of the observation's own noise, addressed by (seed, member)."""
         words = [torch.arange(len(self.rows))]
         return normals(seed, Use.OBSERVATION, members, words).real
-
-    def on(self, device: torch.device) -> Functionals:
-        """On a device."""
-        parts = {name: getattr(self, name).to(device) for name in ("rows", "values", "variance")}
-        return replace(self, **parts)
 
     def of(self, x: Float[Tensor, "batch channel mode"]) -> Float[Tensor, "batch functional"]:
         """The functionals of whitened coefficients."""

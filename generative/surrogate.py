@@ -255,11 +255,12 @@ class Surrogate(nn.Module):
             path = observed.levels(levels)
             start = observed.start(levels, start, churn=sampler.reversal, denoiser=denoiser)
         if guided is not None:
-            denoiser = Guided(denoiser, guided.to(start), self._left)
+            guided = guided.to(start)
+            denoiser = Guided(denoiser, guided, self._left)
             first = path(torch.ones(1, device=start.device))[0]
             noise = guided.noise(seed, members).to(start)
             other = self.basis.noise(seed, Use.PRIOR, members, 1)
-            start = guided.to(start).start(start, first, other, noise, observed)
+            start = guided.start(start, first, other, noise, observed)
         return sampler(denoiser, path, normals, dynamics=self.dynamics, start=start)
 
     def calibrate(self, members: int = 256, *, seed: int = 0, steps: int = 20) -> None:

@@ -54,7 +54,7 @@ class Conditions(NamedTuple):
     def to(self, device: torch.device) -> Conditions:
         """On a device."""
         return Conditions(
-            self.observed and self.observed.to(device), self.guided and self.guided.on(device)
+            self.observed and self.observed.to(device), self.guided and self.guided.to(device)
         )
 
 
