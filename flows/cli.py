@@ -142,12 +142,13 @@ def evaluate(study: Source, /, *, where: Where = HERE, options: Options = PLAIN)
 @app.command(sort_key=5)
 def report(study: Source, /, *, options: Options = PLAIN) -> None:
     """Write the report of an evaluated study again."""
-    loaded = load(study, options)
+    studies = load(study, options).values()
     from pushforward.archive import Archive
     from pushforward.report import report as write
 
     archive = Archive(options.root)
-    print(write(loaded.evaluation, archive, title=loaded.title, description=loaded.description))
+    for one in studies:
+        print(write(one.evaluation, archive, title=one.title, description=one.description))
 
 
 @app.command(sort_key=6)
@@ -180,17 +181,19 @@ def check(
             f"expected --members of at least 1 and --limit above 0, got {members} and {limit:g}; "
             "raise them"
         )
-    loaded = load(study, options)
+    simulations = {one.simulation.name: one.simulation for one in load(study, options).values()}
     from pushforward import Archive, certify
     from pushforward.certificate_table import rows
     from pushforward.flows.table import console, draw
 
     archive, here = Archive(options.root), chosen(workers, None).here
-    found = certify(loaded.simulation, archive, members=members, limit=limit, workers=here)
-    out = console()
-    draw(rows(found), out)
-    out.print(found.verdict, soft_wrap=True)
-    return 0 if found.converged else 1
+    out, converged = console(), True
+    for simulation in simulations.values():
+        found = certify(simulation, archive, members=members, limit=limit, workers=here)
+        draw(rows(found), out)
+        out.print(found.verdict, soft_wrap=True)
+        converged = converged and found.converged
+    return 0 if converged else 1
 
 
 def _stages(
@@ -205,7 +208,7 @@ def _stages(
     `how` are options of a training by itself, and the device of what computes with the network.
     """
     cluster = chosen(where.workers, where.cluster)
-    study, root, how = load(source, options), str(options.root), how or {}
+    studies, root, how = load(source, options), str(options.root), how or {}
     runs.check_device(how.get("device"))
     here = runs.place()
     if here.count > 1 and stages != ("train",):
@@ -219,11 +222,13 @@ def _stages(
             "leave out --cluster, or start this once"
         )
     if options.no_prefect or here.count > 1:  # one server a rank would be many
-        runs.plainly(study, root, cluster, stages, how)
+        for study in studies.values():
+            runs.plainly(study, root, cluster, stages, how)
     else:
-        runs.as_flows(study, root, cluster, stages, how, debug=options.debug)
+        runs.as_flows(studies.values(), root, cluster, stages, how, debug=options.debug)
     if here.rank == 0:
-        runs.tell(study, root, stages[-1])
+        for study in studies.values():
+            runs.tell(study, root, stages[-1], titled=len(studies) > 1)
 
 
 app.command(browse.entries, name="list", sort_key=7)

@@ -106,7 +106,7 @@ def deploy(
         parameters=parameters
         | {"root": absolute(root), "cluster": cluster.model_dump(mode="json")},
         description=escape(study.description or study.title, quote=False),  # is Markdown
-        tags=[TAG, study.simulation.equation.kind],
+        tags=[TAG, study.simulation.subject.kind],
         concurrency_limit=ConcurrencyLimitConfig(
             limit=1, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE
         ),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from pushforward.flows.usage import UsageError, loaded
+from pushforward.flows.usage import UsageError, loaded_all
 
 if TYPE_CHECKING:
     from pushforward import Study
@@ -32,6 +32,8 @@ class Options:
     "Folder of the archive, or a URL such as s3://bucket/runs."
     set: Annotated[tuple[str, ...], Parameter(name="--set", negative="", show_default=False)] = ()
     "Change one value of the study, as in training.steps=100; may be repeated."
+    variant: Annotated[tuple[str, ...], Parameter(negative="", show_default=False)] = ()
+    "Of a page with variants, only these, as in white; may be repeated."
     smoke: Annotated[bool, FLAG] = False
     "Shrink the study to seconds: does it hold together?"
     no_prefect: Annotated[bool, FLAG] = False
@@ -54,10 +56,10 @@ class Where:
 PLAIN, HERE = Options(), Where()
 
 
-def load(source: str, options: Options) -> Study:
-    """The study with its overrides; whatever is wrong in it is a mistake of usage."""
+def load(source: str, options: Options) -> dict[str, Study]:
+    """A page's studies with their overrides; whatever is wrong in them is a mistake of usage."""
     try:
-        return loaded(source, options.set, smoke=options.smoke)
+        return loaded_all(source, options.set, smoke=options.smoke, variant=options.variant)
     except UsageError as mistake:
         if options.debug and mistake.__cause__ is not None:
             raise mistake.__cause__ from None

@@ -5,7 +5,7 @@ Everything heavy is imported when it is needed, so that --help answers at once.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pushforward.credentials import refuse
@@ -49,7 +49,7 @@ def check_device(name: str | None) -> None:
 
 
 def as_flows(
-    study: Study,
+    studies: Iterable[Study],
     root: str,
     cluster: Local | Dask | Slurm,
     stages: Sequence[str],
@@ -57,15 +57,18 @@ def as_flows(
     *,
     debug: bool,
 ) -> None:
-    """Runs verbs of a study as flows; `options` are those of a training by itself, and the device
-    of what computes with the network."""
+    """Runs verbs of studies as flows, one study after the other.
+
+    `options` are those of a training by itself, and the device of what computes with the network.
+    """
     refuse(root)  # before Prefect writes down what its flows are called with
     from pushforward.flows.terminal import prefect_in_terminal
 
     with prefect_in_terminal(debug):
         from pushforward.flows.study import run_stages
 
-        run_stages(study, root, cluster, stages, **options)
+        for study in studies:
+            run_stages(study, root, cluster, stages, **options)
 
 
 def plainly(
@@ -113,8 +116,10 @@ def _train(
     verbs.train(study.training, verbs.Archive(root), **options)
 
 
-def tell(study: Study, root: str, stage: str) -> None:
-    """Prints what came out of the last stage: a name, or scores."""
+def tell(study: Study, root: str, stage: str, *, titled: bool = False) -> None:
+    """Prints what came out of the last stage: a name, or scores, under the study's title."""
+    if titled:
+        print(study.title)
     if stage == "evaluate":
         _tell_scores(study, root)
     else:

@@ -27,6 +27,7 @@ def deploy(
     workers: int | None = None,
     cluster: str | None = None,
     set: Annotated[tuple[str, ...], Parameter(name="--set", negative="", show_default=False)] = (),
+    variant: Annotated[tuple[str, ...], Parameter(negative="", show_default=False)] = (),
     smoke: Annotated[bool, FLAG] = False,
     paused: Annotated[bool, FLAG] = False,
 ) -> None:
@@ -55,12 +56,14 @@ def deploy(
         slurm. The deployment keeps what it says now.
     set
         Change one value of the study, as in training.steps=100; may be repeated.
+    variant
+        Of a page with variants, this one, as in white; may be repeated, once an axis.
     smoke
         Shrink the study to seconds.
     paused
         Register it, with its schedule switched off.
     """
-    given = loaded(study, set, smoke=smoke)
+    given = loaded(study, set, smoke=smoke, variant=variant)
     where = chosen(workers if cluster else workers or 1, cluster)
     from pushforward.flows.deployments import Schedule
     from pushforward.flows.deployments import deploy as register

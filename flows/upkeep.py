@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from pushforward.flows.browse import RUNS, Root, state
-from pushforward.flows.usage import UsageError, loaded, sentence
+from pushforward.flows.usage import UsageError, loaded_all, sentence
 
 FLAG = Parameter(negative="", show_default=False)
 
@@ -88,7 +88,8 @@ def gc(*studies: str, root: Root = RUNS, yes: Annotated[bool, FLAG] = False) -> 
     from pushforward.archive import Archive
     from pushforward.garbage import garbage
 
-    found = garbage(Archive(root), [loaded(study).evaluation for study in studies])
+    every = [one.evaluation for study in studies for one in loaded_all(study).values()]
+    found = garbage(Archive(root), every)
     if not found:
         print(f"{root}: nothing to remove")
         return 0

@@ -25,12 +25,36 @@ def sentence(mistake: Exception) -> str:
     return hidden(" ".join(text.split()))
 
 
-def loaded(source: str, overrides: Sequence[str] = (), *, smoke: bool = False) -> Study:
-    """A study with its overrides, shrunk if asked; whatever is wrong in it is a UsageError."""
-    from pushforward.study import Study
+def loaded(
+    source: str,
+    overrides: Sequence[str] = (),
+    *,
+    smoke: bool = False,
+    variant: Sequence[str] = (),
+) -> Study:
+    """A study with its overrides, shrunk if asked; whatever is wrong in it is a UsageError, and a
+    page of several is."""
+    studies = loaded_all(source, overrides, smoke=smoke, variant=variant)
+    if len(studies) > 1:
+        raise UsageError(
+            f"{source}: expected one study, got {len(studies)} variants; choose one by --variant: "
+            + "; ".join(studies)
+        )
+    return next(iter(studies.values()))
+
+
+def loaded_all(
+    source: str,
+    overrides: Sequence[str] = (),
+    *,
+    smoke: bool = False,
+    variant: Sequence[str] = (),
+) -> dict[str, Study]:
+    """All studies of a page by their variants (see `pushforward.variants`), as `loaded` does."""
+    from pushforward.variants import family
 
     try:
-        study = Study.load(source, overrides)
-        return study.smoke() if smoke else study
+        studies = family(source, overrides, variant)
+        return {name: study.smoke() if smoke else study for name, study in studies.items()}
     except (ValueError, LookupError, OSError) as mistake:
         raise UsageError(str(mistake)) from mistake

@@ -23,9 +23,10 @@ from pushforward.archive import Archive
 from pushforward.device import carried
 from pushforward.generative import Basis, Surrogate
 from pushforward.reader import Reader
-from pushforward.solvers import Use, uniforms
+from pushforward.solvers import Grid, Use, uniforms
 from pushforward.spec import Training
 
+READ = 1024  # members that are read at once, where they are learnt on a coarser grid
 TILT = 1.5  # how much more often large scales are looked at than small ones (1: equally)
 
 
@@ -34,8 +35,8 @@ def load(
 ) -> Float[Tensor, "n channel ..."]:
     """Members (None: all that a training learns from or holds out), float32, frames as channels.
 
-    Shape (member, channel of the stack, *grid). Raises LookupError, with what to run, when the
-    simulation is not complete.
+    Shape (member, channel of the stack, *grid) on the grid that is learnt on. Raises LookupError,
+    with what to run, when the simulation is not complete.
     """
     some = range(training.members + training.held_out) if members is None else members
     dataset = archive.open(training.simulation).isel(member=slice(some.start, some.stop))
@@ -43,7 +44,12 @@ def load(
         dataset[name] if frame is None else dataset[name].isel(time=frame)
         for frame, name in training.stack
     ]
-    return torch.from_numpy(np.stack([one.values.astype(np.float32) for one in stack], axis=1))
+    whole, grid = training.simulation.grid, training.learnt_on
+    parts = [
+        whole.resample(torch.from_numpy(np.stack([one.values for one in part], 1)).float(), grid)
+        for part in ([one[at : at + READ] for one in stack] for at in range(0, len(some), READ))
+    ]
+    return torch.cat(parts)
 
 
 class Members(Protocol):
@@ -94,26 +100,30 @@ class Resident:
 
 
 class Streamed:
-    """Fields that are read when they are wanted, whitened in a basis."""
+    """Fields on a grid that are read when they are wanted, whitened in a basis of it or a coarser
+    one."""
 
-    def __init__(self, reader: Reader, basis: Basis) -> None:
-        self.reader, self.basis = reader, basis
+    def __init__(self, reader: Reader, basis: Basis, grid: Grid) -> None:
+        self.reader, self.basis, self.grid = reader, basis, grid
         self.order: Callable[[int], Tensor] = reader.order
 
     def __len__(self) -> int:
         return len(self.reader)
 
     def rows(self, places: Sequence[int]) -> Float[Tensor, "place channel mode"]:
-        fields = carried(self.reader.rows(places), self.basis.mask.device)
-        return self.basis.analyse(fields, self.basis.grid)
+        return self._whitened(self.reader.rows(places))
 
     def first(self, count: int) -> Float[Tensor, "member channel mode"]:
         few = self.reader.source.read(range(min(count, len(self))))
-        fields = carried(torch.from_numpy(few), self.basis.mask.device)
-        return self.basis.analyse(fields, self.basis.grid)
+        return self._whitened(torch.from_numpy(few))
 
     def close(self) -> None:
         self.reader.close()
+
+    def _whitened(self, fields: Tensor) -> Tensor:
+        grid = self.basis.grid
+        fields = carried(self.grid.resample(fields, grid), self.basis.mask.device)
+        return self.basis.analyse(fields, grid)
 
 
 def at(members: Members, places: Sequence[int]) -> Int[Tensor, " place"]:

@@ -29,6 +29,7 @@ AnyEquation = Annotated[
     | Darcy,
     Field(discriminator="kind"),
 ]
+AnySource = Annotated[Darcy, Field()]
 LAWS = {
     kind: law.__name__
     for law in (GaussianField, StationaryField, RandomBumps, RandomCells)

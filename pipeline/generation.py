@@ -68,7 +68,7 @@ def generate(
 def template(generation: Generation, members: range | None = None) -> xr.Dataset:
     """What a generation stores, or some members of it: coordinates, attributes, and shapes."""
     training = generation.training
-    equation, sampler = training.simulation.equation, generation.drawn_with
+    equation, sampler = training.simulation.subject, generation.drawn_with
     attributes: dict[str, Any] = {
         "title": f"Surrogate ensemble of {equation.kind}",
         "summary": f"{generation.members} members drawn from {training.name} with "

@@ -40,11 +40,12 @@ def prepare(
     translations of fields whose mean varies in space.
     """
     memory = GIB * (RESIDENT if training.memory is None else training.memory)
-    size = 4 * len(training.stack) * training.simulation.grid.size
+    whole, grid = training.simulation.grid, training.learnt_on
+    size = 4 * len(training.stack) * grid.size
     if (training.members + training.held_out) * size <= memory:
         fields = load(training, archive)
         surrogate = fitted(training, fields[: training.members])
-        x = surrogate.basis.analyse(fields, training.simulation.grid)
+        x = surrogate.basis.analyse(fields, grid)
         seen = settled(x[: training.members], device)
         return surrogate.to(device), Resident(seen, training.seed), x[training.members :]
     few = min(training.members, max(FEWEST, int(memory / (FIT * size))))
@@ -59,14 +60,14 @@ def prepare(
         f"{training.held_out * size / GIB:.2g} GiB of held-out members beside them"
     )
     source = Fields(archive.folder(training.simulation) / DATA, training.stack)
-    x = surrogate.basis.analyse(held_out, training.simulation.grid)
+    x = surrogate.basis.analyse(held_out, grid)
     surrogate = surrogate.to(device)  # and its basis, which whitens what is read
-    return surrogate, Streamed(Reader(source, plan, training.seed), surrogate.basis), x
+    return surrogate, Streamed(Reader(source, plan, training.seed), surrogate.basis, whole), x
 
 
 def fitted(training: Training, fields: Tensor) -> Surrogate:
     """An untrained surrogate of fields (member, channel, *grid)."""
-    grid = training.simulation.grid
+    grid = training.learnt_on
     surrogate = Surrogate.fit(training.surrogate, fields, grid, seed=training.seed)
     if training.translations and not surrogate.basis.homogeneous:
         raise ValueError(

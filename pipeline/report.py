@@ -89,7 +89,7 @@ def report(
 def default_title(evaluation: Evaluation) -> str:
     """What the page is called when the study's title is not known."""
     simulation = evaluation.generation.training.simulation
-    kind = "–".join(word.capitalize() for word in simulation.equation.kind.split("_"))
+    kind = "–".join(word.capitalize() for word in simulation.subject.kind.split("_"))
     return f"{kind}, {' × '.join(map(str, simulation.grid.shape))}"
 
 

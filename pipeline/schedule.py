@@ -23,7 +23,7 @@ class Schedule:
     def __init__(
         self, surrogate: Surrogate, members: Members, training: Training, slots: range
     ) -> None:
-        grid = training.simulation.grid
+        grid = training.learnt_on
         coarse = ladder(surrogate, [level.on(grid) for level in training.levels])
         some = [_Some(members, surrogate.basis.held(one.grid)) for one in coarse]
         self.surrogates = [*coarse, surrogate]

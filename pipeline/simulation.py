@@ -1,10 +1,11 @@
-"""The first verb: solve the equation for every member and store the trajectories.
+"""The first verb: solve the equation for every member and store the trajectories, or store data.
 
 Each member draws its initial state and its forcing from its own address (seed, member), so a block
 is computed without knowledge of the others. What is stored: one variable per channel of the
 equation, (member, time, *space), and the drawn forcing, (member, *space), where there is one, on
 the grid or on the critical one (see `critical`). What the solver did goes to the blocks' markers
-(see `effort`); it is told once, at the end.
+(see `effort`); it is told once, at the end. Members of data are drawn or read in place of being
+solved for, and stored alike.
 """
 
 from __future__ import annotations
@@ -55,11 +56,13 @@ def simulate(simulation: Simulation, archive: Archive, *, map: Map = map, worker
 def template(simulation: Simulation, members: range | None = None) -> xr.Dataset:
     """What a simulation stores, or some members of it: coordinates, attributes, and shapes."""
     grid, stored_on = simulation.grid, simulation.stored_on
+    subject, count = simulation.subject, simulation.members
     attributes: dict[str, Any] = {
-        "title": f"Solutions of {simulation.equation.kind}",
-        "summary": f"{simulation.members} members of a spectral solver, random initial state "
-        "or forcing",
-        **physics(simulation.equation, "spectral solver"),
+        "title": f"{'Solutions' if simulation.solved else 'Members'} of {subject.kind}",
+        "summary": f"{count} members of a spectral solver, random initial state or forcing"
+        if simulation.solved
+        else f"{count} members that are drawn or read, not solved for",
+        **physics(subject, "spectral solver" if simulation.solved else "data"),
         "id": simulation.name,
         "source": f"pushforward, {', '.join(_method(simulation))}",
     }
@@ -69,7 +72,7 @@ def template(simulation: Simulation, members: range | None = None) -> xr.Dataset
         stored_on,
         range(simulation.members) if members is None else members,
         simulation.times,
-        dict(simulation.equation.channels),
+        dict(subject.channels),
         simulation.dtype,
         STATIC if simulation.forcing is not None else {},
         attributes,
@@ -81,7 +84,11 @@ def simulate_block(simulation: Simulation, root: Place, block: int) -> int:
     return compute(simulation, root, block, _solve)
 
 
-def _solve(simulation: Simulation, members: range, archive: Archive) -> tuple[xr.Dataset, Effort]:
+def _solve(
+    simulation: Simulation, members: range, archive: Archive
+) -> tuple[xr.Dataset, Effort | None]:
+    if not simulation.solved:
+        return _draw(simulation, members), None
     problem, seed = simulation.problem(), simulation.seed
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResolutionWarning)  # told once, of all members
@@ -100,8 +107,20 @@ def _solve(simulation: Simulation, members: range, archive: Archive) -> tuple[xr
     return dataset, Effort.of(solution, members, simulation.times)
 
 
+def _draw(simulation: Simulation, members: range) -> xr.Dataset:
+    """Members of data."""
+    fields = simulation.source().draw(members, simulation.grid, simulation.seed)
+    dataset = template(simulation, members)
+    for place, name in enumerate(simulation.channels):
+        values = fields[:, None, place].numpy().astype(simulation.dtype)
+        dataset[name] = dataset[name].copy(data=values)
+    return dataset
+
+
 def _method(simulation: Simulation) -> list[str]:
     """How the solver steps, in words."""
+    if not simulation.solved:
+        return [simulation.subject.kind]
     named = {"tolerance": simulation.tolerance, "step": simulation.step}
     scheme = simulation.scheme or getattr(simulation.equation, "scheme", "finite volumes")
     given = [f"{name} {value:g}" for name, value in named.items() if value is not None]
@@ -112,6 +131,8 @@ def _method(simulation: Simulation) -> list[str]:
 
 def _tell(simulation: Simulation, archive: Archive) -> None:
     """What the solver did, whether its grid was fine enough, and whether anybody checked."""
+    if not simulation.solved:
+        return
     name, effort = simulation.name, Effort.read(archive.manifest(simulation)["blocks"])
     if effort is not None:
         say(f"{name}: {effort}")

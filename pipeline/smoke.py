@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from pushforward.generative import Architecture
-from pushforward.levels import scaled
+from pushforward.levels import FEWEST, scaled
 from pushforward.lineage import Value
 from pushforward.solvers import Grid
 from pushforward.spec import Evaluation, Generation, Simulation, Training
@@ -29,18 +29,21 @@ def shrink(evaluation: Evaluation) -> Evaluation:
     generation, training = evaluation.generation, evaluation.generation.training
     simulation, frames = _simulation(training.simulation, training.frames)
     count = min(evaluation.members, MEMBERS)
+    whole = training.simulation.grid
+    coarse = None if training.grid is None else _within(training.grid, whole, simulation.grid)
     small = _change(
         training,
         simulation=simulation,
         frames=frames,
         members=min(training.members, 2 * MEMBERS),
         held_out=min(training.held_out, MEMBERS),
-        surrogate=_surrogate(training.surrogate, simulation.grid),
+        grid=coarse,
+        surrogate=_surrogate(training.surrogate, coarse or simulation.grid),
         steps=min(training.steps, 20),
         batch=min(training.batch, 8),
         calibration=min(training.calibration, MEMBERS),
         checkpoint_every=10,
-        levels=scaled(training.levels, training.simulation.grid, simulation.grid),
+        levels=scaled(training.levels, training.learnt_on, coarse or simulation.grid),
         snapshots=min(training.snapshots, 4, training.steps),
     )
     return _change(
@@ -56,6 +59,8 @@ def _simulation(
     simulation: Simulation, frames: tuple[int, ...]
 ) -> tuple[Simulation, tuple[int, ...]]:
     """A short run on a coarse grid, with the times that training looks at and the first one."""
+    if not simulation.solved:
+        return _data(simulation), frames
     used = sorted({frame % len(simulation.times) for frame in frames} | {0})
     first = 0 if simulation.times[0] == 0 else 1
     interval = next((time for time in simulation.times if time > 0), 0.0)
@@ -73,6 +78,23 @@ def _simulation(
         block=2 * min(simulation.batch, MEMBERS),
     )
     return small, tuple(used.index(frame % len(simulation.times)) for frame in frames)
+
+
+def _data(simulation: Simulation) -> Simulation:
+    """Few members on a coarse grid, if the data have another than their own; without files."""
+    data, members = simulation.data, min(simulation.members, 7 * MEMBERS)
+    if hasattr(data, "synthetic"):
+        data = replace(data, synthetic=True)
+    small = {
+        "data": data,
+        "members": members,
+        "batch": min(simulation.batch, MEMBERS),
+        "block": 2 * min(simulation.batch, MEMBERS),
+    }
+    try:
+        return _change(simulation, grid=_coarse(simulation.grid), **small)
+    except ValueError:  # they lie on one grid only
+        return _change(simulation, **small)
 
 
 def _generation(generation: Generation, training: Training, count: int) -> Generation:
@@ -100,6 +122,12 @@ def _surrogate(surrogate: Architecture, grid: Grid) -> Architecture:
 
 def _coarse(grid: Grid) -> Grid:
     return replace(grid, shape=tuple(min(n, POINTS[grid.ndim]) for n in grid.shape))
+
+
+def _within(grid: Grid, whole: Grid, small: Grid) -> Grid:
+    """A grid that is as much coarser than a small one as it was than the whole."""
+    shapes = zip(grid.shape, whole.shape, small.shape, strict=True)
+    return replace(small, shape=tuple(max(FEWEST, 2 * (n * k // m // 2)) for n, m, k in shapes))
 
 
 def _finer(grid: Grid, solver_grid: Grid | None) -> Grid | None:

@@ -25,6 +25,7 @@ from pushforward.dataset import (
     Whole,
     boxed,
     check_block,
+    check_coarser,
 )
 from pushforward.ema import WIDEST
 from pushforward.generative import BASES, Architecture, Sampler
@@ -55,6 +56,7 @@ class Training(Spec):
     (4 where it is not given) are read while it runs, in another order (see `preparation`).
     `static` are drawn fields without a time, `forcing`, that are learnt beside the frames and come
     first, so that members can be drawn given one of them (see `given`).
+    `grid` is a coarser grid to learn on, of which the members keep the waves it has.
     `levels` are coarser grids to begin on (see `levels`). `precision` is that of what networks
     compute at a point while they learn (see `generative.precision`).
 
@@ -69,7 +71,7 @@ class Training(Spec):
     above: ClassVar[str | None] = "simulation"
     layout: ClassVar[frozenset[str]] = frozenset({"checkpoint_every"})
     later: ClassVar[frozenset[str]] = frozenset(
-        {"levels", "memory", "precision", "width", "snapshots", "static"}
+        {"levels", "memory", "precision", "width", "snapshots", "static", "grid"}
     )
 
     simulation: Simulation
@@ -92,6 +94,15 @@ class Training(Spec):
     levels: tuple[Level, ...] = ()
     precision: Precision = "float32"
     static: tuple[Literal["forcing"], ...] = ()
+    grid: Grid | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _same_box(cls, values: Any) -> Any:
+        """A grid to learn on is of the simulation's box and need not say so."""
+        simulation = values.get("simulation")
+        own = vars(simulation.grid) if isinstance(simulation, Simulation) else {}
+        return boxed(values, "grid", own)
 
     @field_validator("surrogate", mode="before")
     @classmethod
@@ -105,7 +116,8 @@ class Training(Spec):
                 f"expected a basis that can be translated for translations, got "
                 f"{self.surrogate.basis}; set training.translations=false or choose fourier"
             )
-        surrogate, grid = self.surrogate, self.simulation.grid
+        surrogate, grid = self.surrogate, self.learnt_on
+        check_coarser(grid, self.simulation.grid)
         if self.translations and not grid.periodic:
             raise ValueError(
                 f"expected a periodic box for translations, got boundary {grid.boundary}; set "
@@ -153,6 +165,11 @@ class Training(Spec):
         return self
 
     @property
+    def learnt_on(self) -> Grid:
+        """The grid that the surrogate learns on."""
+        return self.grid or self.simulation.grid
+
+    @property
     def times(self) -> tuple[float, ...]:
         """The times of `frames`, in their order."""
         return tuple(self.simulation.times[frame] for frame in self.frames)
@@ -168,7 +185,7 @@ class Training(Spec):
     def about(self) -> dict[str, str]:
         """What the channels are, by name."""
         return {name: STATIC[name] for name in self.static} | dict(
-            self.simulation.equation.channels
+            self.simulation.subject.channels
         )
 
 
@@ -203,13 +220,13 @@ class Generation(Spec):
     def _same_box(cls, values: Any) -> Any:
         """A grid to sample on is of the training grid's box and need not say so."""
         training = values.get("training")
-        own = vars(training.simulation.grid) if isinstance(training, Training) else {}
+        own = vars(training.learnt_on) if isinstance(training, Training) else {}
         return boxed(values, "grid", own)
 
     @model_validator(mode="after")
     def _check(self) -> Generation:
         check_block(self.block, self.batch)
-        surrogate, grid = self.training.surrogate, self.training.simulation.grid
+        surrogate, grid = self.training.surrogate, self.training.learnt_on
         if replace(self.target, shape=grid.shape) != grid:
             raise ValueError(
                 f"expected a grid of the training box {grid.extent}, {grid.boundary}, got extent "
@@ -244,7 +261,7 @@ class Generation(Spec):
     @property
     def target(self) -> Grid:
         """The grid that is sampled on."""
-        return self.grid or self.training.simulation.grid
+        return self.grid or self.training.learnt_on
 
 
 POOL = 4  # unseen solver members a member of an evaluation: with fewer, floors miss rare members

@@ -73,11 +73,19 @@ class Study(Value):
     def load(cls, source: str | Path, overrides: Sequence[str] = ()) -> Study:
         """The study in a YAML file, or of that name in the installed catalogue.
 
+        Of a page with variants it is the page as it stands (see `variants.family` for all).
+
         Raises FileNotFoundError for a study that is not there, ValueError for what is wrong in it.
         """
-        values = read(source, resources.files("pushforward.catalogs"), "study")
-        for override in overrides:
-            _override(values, override)
+        return cls.of(page(source), overrides, source)
+
+    @classmethod
+    def of(cls, values: dict[str, Any], overrides: Sequence[str], source: str | Path) -> Study:
+        """The study of a page's values; `source` is what mistakes are told of."""
+        values = {key: value for key, value in values.items() if key != "variants"}
+        for text in overrides:
+            key, value = _parsed(text)
+            override(values, key, value)
         try:
             return cls.model_validate(values)
         except ValidationError as error:
@@ -158,21 +166,43 @@ def read(source: str | Path, shelf: Traversable, what: str) -> dict[str, Any]:
     return values
 
 
-def _override(values: dict[str, Any], override: str) -> None:
-    """Sets one value, "a.b=c"; whether the key exists is for the specs to say."""
-    path, equals, text = override.partition("=")
-    keys = path.strip().split(".")
-    if not equals or not all(keys):
-        raise ValueError(f"expected an override a.b=c, got {override!r}; name a key and a value")
+def page(source: str | Path) -> dict[str, Any]:
+    """The values of a study's page, in a YAML file or of that name in the installed catalogue.
+
+    Raises FileNotFoundError for one that is not there, ValueError for what is no mapping.
+
+    >>> page("smoke")["title"]
+    'Smoke'
+    """
+    return read(source, resources.files("pushforward.catalogs"), "study")
+
+
+def _parsed(text: str) -> tuple[str, Any]:
+    """The key and the value of an override "a.b=c"."""
+    path, equals, value = text.partition("=")
+    if not equals or not all(path.strip().split(".")):
+        raise ValueError(f"expected an override a.b=c, got {text!r}; name a key and a value")
+    try:
+        return path.strip(), value_of(value)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
+def override(values: dict[str, Any], path: str, value: Any) -> None:
+    """Sets the value of a key "a.b"; whether the key exists is for the specs to say.
+
+    >>> values = {"a": {"b": 1}}
+    >>> override(values, "a.c", 2)
+    >>> values
+    {'a': {'b': 1, 'c': 2}}
+    """
+    keys = path.split(".")
     for key in keys[:-1]:
         values[key] = {} if values.get(key) is None else values[key]
         values = values[key]
         if not isinstance(values, dict):
             raise ValueError(f"{path}: expected {key} to hold named values, got {values!r:.60}")
-    try:
-        values[keys[-1]] = value_of(text)
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
+    values[keys[-1]] = value
 
 
 def value_of(text: str) -> Any:

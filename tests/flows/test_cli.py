@@ -113,9 +113,9 @@ def test_a_mistake_of_usage_is_one_sentence(command, arguments: list[str], sente
 
 def test_overrides_and_smoke_change_the_study() -> None:
     options = cli.Options(set=("training.steps=7", "generation.sampler.order=1"))
-    study = cli.load("smoke", options)
+    study = cli.load("smoke", options)[""]
     assert (study.training.steps, study.generation.sampler.order) == (7, 1)
-    assert cli.load("smoke", cli.Options(smoke=True)).title.endswith("(smoke)")
+    assert cli.load("smoke", cli.Options(smoke=True))[""].title.endswith("(smoke)")
 
 
 def test_a_missing_upstream_is_one_sentence(command, study: Study, tmp_path: Path) -> None:
