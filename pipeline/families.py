@@ -1,4 +1,4 @@
-"""What a study can choose from by its kind: the equations, and the laws of initial states."""
+"""What a study can choose from by its kind: equations, sources of data, laws of initial states."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from pushforward.solvers.burgers import Burgers
 from pushforward.solvers.circulant import StationaryField
 from pushforward.solvers.darcy import Darcy
 from pushforward.solvers.fitzhugh_nagumo import FitzHughNagumo, FitzHughNagumoCells
+from pushforward.solvers.gaussian_mixture import GaussianMixture
 from pushforward.solvers.kdv import KortewegDeVries
 from pushforward.solvers.random_bumps import RandomBumps
 from pushforward.solvers.random_cells import RandomCells
@@ -29,7 +30,10 @@ AnyEquation = Annotated[
     | Darcy,
     Field(discriminator="kind"),
 ]
-AnySource = Annotated[Darcy, Field()]
+AnySource = Annotated[
+    GaussianMixture,
+    Field(discriminator="kind"),
+]
 LAWS = {
     kind: law.__name__
     for law in (GaussianField, StationaryField, RandomBumps, RandomCells)

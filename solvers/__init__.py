@@ -3,6 +3,7 @@
 Grid; Law; GaussianField, StationaryField, RandomBumps, RandomCells     what is drawn, and where
 NavierStokes, GrayScott, FitzHughNagumo, AllenCahn, Burgers, ...    equations (`Equation`)
 Darcy                                                               (`EllipticEquation`)
+GaussianMixture                                                     data that are drawn
 integrate, evolve, Wiener -> Solution                               time (torch, or `kernels`)
 Problem                                                             all of it, as one value
 diagnostics, priors, energy_budget, enstrophy_budget                what one measures
@@ -18,6 +19,7 @@ from pushforward.solvers.elliptic import EllipticEquation
 from pushforward.solvers.equation import Equation
 from pushforward.solvers.fitzhugh_nagumo import FitzHughNagumo, FitzHughNagumoCells
 from pushforward.solvers.gaussian_field import GaussianField
+from pushforward.solvers.gaussian_mixture import GaussianMixture, Ramp
 from pushforward.solvers.gray_scott import GrayScott
 from pushforward.solvers.grid import Grid
 from pushforward.solvers.integrators import evolve, integrate
@@ -42,12 +44,14 @@ __all__ = [
     "FitzHughNagumo",
     "FitzHughNagumoCells",
     "GaussianField",
+    "GaussianMixture",
     "GrayScott",
     "Grid",
     "KortewegDeVries",
     "Law",
     "NavierStokes",
     "Problem",
+    "Ramp",
     "RandomBumps",
     "RandomCells",
     "ResolutionWarning",
