@@ -2,7 +2,7 @@
 
     bases        basis; fourier, cosine, haar, pixel, pca; waves, wavelets, whitening, extension,
                  addresses, modes
-    paths        path: clock, ordering (priors, hierarchies, windows); variation
+    paths        path: clock, ordering (priors, hierarchies, windows), filters; variation
     conditions   observation (as starts), guidance (by functionals)
     processes    process, kernel; learned
     networks     backbone; fno, uno, unet; spectral, band, pointwise

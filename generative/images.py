@@ -38,6 +38,7 @@ def image_bits(
     method: Literal["bound", "flow"] = "bound",
     times: int = 32,
     seed: int = 0,
+    strength: float = 1.0,
 ) -> tuple[Float[Tensor, " n"], Float[Tensor, " n"]]:
     """Bits per dimension of whole images, and those of the Gaussian of the surrogate's spectrum.
 
@@ -45,10 +46,11 @@ def image_bits(
     `uniforms` in [0, 1) spread each pixel over its bin. The "bound" looks at `times` times, the
     "flow" takes `times` / 4 steps with two probes of its trace: `times` + 4 network evaluations
     either way, for all images at once; give many of them a batch at a time, each its own `seed`.
+    `strength` multiplies the hierarchy of the path, for a network trained on a range of them.
 
     Raises ValueError for images of another shape than the surrogate was fitted to, a basis that
-    dropped coefficients, `times` that are no positive multiple of 4, and pixels that
-    `dequantisation` refuses.
+    dropped coefficients, `times` that are no positive multiple of 4, a negative strength, and
+    pixels that `dequantisation` refuses.
 
     >>> import torch
     >>> from pushforward.generative import Backbone, preset
@@ -69,9 +71,9 @@ def image_bits(
     basis = surrogate.basis
     x = basis.analyse(fields, surrogate.grid).float()
     if method == "bound":
-        score = surrogate.likelihood(x, seed=seed, times=times)
+        score = surrogate.likelihood(x, seed=seed, times=times, strength=strength)
     else:
-        score = _flow(surrogate, x, seed, times)
+        score = _flow(surrogate, x, seed, times, strength)
     log_det = basis.log_det - basis.dimensions / 2 * math.log(surrogate.grid.size)
     bits, gaussian = (
         scale.bits(nats + log_det, slope.to(nats), basis.dimensions)
@@ -80,7 +82,7 @@ def image_bits(
     return bits, gaussian
 
 
-def _flow(surrogate: Surrogate, x: Tensor, seed: int, times: int) -> Likelihood:
+def _flow(surrogate: Surrogate, x: Tensor, seed: int, times: int, strength: float) -> Likelihood:
     """The flow's density of whitened fields, with as many evaluations as the bound."""
 
     def normals(i: int) -> Tensor:
@@ -88,7 +90,7 @@ def _flow(surrogate: Surrogate, x: Tensor, seed: int, times: int) -> Likelihood:
 
     return flow_log_density(
         surrogate.denoiser,
-        surrogate.levels,
+        surrogate.along(strength),
         x,
         normals,
         steps=times // 4,

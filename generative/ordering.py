@@ -20,6 +20,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from pushforward.generative import filters
 from pushforward.generative.modes import Modes
 from pushforward.solvers import GaussianField
 
@@ -31,7 +32,10 @@ class Prior:
     `data` has the data's own spectrum; `white` is independent between grid points, so its share of
     a coefficient shrinks as the grid is refined; `matern` is (-Laplacian + length^-2)^-exponent
     and `squared_exponential` has kernel exp(-r^2 / (2 length^2)), both of trace class, `length` in
-    units of the box's longest side.
+    units of the box's longest side. `laplacian`, (-Laplacian)^-exponent, `band`, waves longer than
+    about `length`, and `combined`, both, are the filters of Multilevel diffusion (see `filters`):
+    `length` is 1 / m for a band of m waves, and `exponent` that of the Laplacian, or of what the
+    band's noise falls with beyond it. A kind has no use for the number that is not named here.
 
     Raises ValueError for a length that is not positive.
 
@@ -39,7 +43,9 @@ class Prior:
     'matern'
     """
 
-    kind: Literal["data", "white", "matern", "squared_exponential"] = "data"
+    kind: Literal[
+        "data", "white", "matern", "squared_exponential", "laplacian", "band", "combined"
+    ] = "data"
     exponent: float = 2.0
     length: float = 0.2
 
@@ -58,6 +64,17 @@ class Prior:
                 f"expected a basis of waves for a {self.kind} prior, got one without wave numbers;"
                 " choose the fourier or cosine basis, or the data or white prior"
             )
+        boundary = "periodic" if modes.folds == 1 else "neumann"
+        if self.kind in ("laplacian", "band", "combined"):
+            share = filters.log_share(
+                self.kind,
+                modes.frequency,
+                modes.extent,
+                boundary,
+                exponent=self.exponent,
+                length=self.length,
+            )
+            return modes.log_variance - share.to(modes.log_variance)
         side = max(modes.extent)
         field = (
             GaussianField.matern(self.exponent, self.length * side)
@@ -65,7 +82,6 @@ class Prior:
             else GaussianField.squared_exponential(self.length * side)
         )
         k = 2 * math.pi / side * modes.frequency
-        boundary = "periodic" if modes.folds == 1 else "neumann"
         share = field.log_share(k, modes.extent, boundary)
         return modes.log_variance - share.to(modes.log_variance)
 

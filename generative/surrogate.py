@@ -237,9 +237,7 @@ class Surrogate(nn.Module):
         def normals(i: int) -> Tensor:
             return self.basis.noise(seed, Use.CHURN if i else Use.PRIOR, members, i)
 
-        def levels(t: Tensor) -> Tensor:
-            return self.levels(t, sampler.strength)
-
+        levels = self.along(sampler.strength)
         if observed is None and guided is None:
             # gains are of the path they were measured on
             gains = apply(self.log_gain, self.basis, sampler.steps)
@@ -320,15 +318,42 @@ class Surrogate(nn.Module):
         return losses
 
     def likelihood(
-        self, x: Float[Tensor, "member channel mode"], *, seed: int = 0, times: int = 32
+        self,
+        x: Float[Tensor, "member channel mode"],
+        *,
+        seed: int = 0,
+        times: int = 32,
+        strength: float = 1.0,
     ) -> Likelihood:
         """The variational bound of whitened fields (`basis.analyse`) beside the Gaussian baseline.
 
         `times` + 4 network evaluations a member. `per_dimension(basis.log_det)` of it is in the
-        fields' units. See `flow_log_density` for the density of the probability flow.
+        fields' units. `strength` multiplies the hierarchy of the path, for a network trained on a
+        range of them (see `Variation`): a bound of the same fields along another path, with ends
+        of its own. See `flow_log_density` for the density of the probability flow.
+
+        Raises ValueError for a negative strength, and `times` that are no positive multiple of 4.
         """
+        levels = self.along(strength)
 
         def normals(i: int) -> Tensor:
             return self.basis.noise(seed, Use.LIKELIHOOD, range(len(x)), i)
 
-        return elbo(self.denoiser, self.levels, x, normals, times=times, kept=self.basis.mask)
+        return elbo(self.denoiser, levels, x, normals, times=times, kept=self.basis.mask)
+
+    def along(
+        self, strength: float
+    ) -> Callable[[Float[Tensor, " time"]], Float[Tensor, "time channel mode"]]:
+        """The levels of the path whose hierarchy is multiplied by a strength.
+
+        Raises ValueError for a negative strength.
+        """
+        if not strength >= 0:
+            raise ValueError(
+                f"expected a strength >= 0 of the hierarchy, got {strength}; 1 is the path's own"
+            )
+
+        def levels(t: Tensor) -> Tensor:
+            return self.levels(t, strength)
+
+        return levels

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any, Literal
 
 import pytest
@@ -13,6 +14,7 @@ from pushforward.generative import (
     Backbone,
     Dequantisation,
     GaussianDenoiser,
+    Hierarchy,
     Surrogate,
     preset,
 )
@@ -20,6 +22,7 @@ from pushforward.generative.images import image_bits
 from pushforward.solvers import GaussianField, Grid
 
 GRID = Grid((8, 8))
+SMALL = Backbone(width=8, modes=4, layers=1)
 UNET = Backbone("unet", width=8, layers=2)
 FIELD = GaussianField.matern(3.0, 0.3, deviation=0.8)
 
@@ -189,6 +192,25 @@ def test_a_network_is_scored_by_both_methods(method: Literal["bound", "flow"]) -
     assert (first[0] - first[1]).abs().min() > 1e-4
     assert not torch.equal(first[0], other[0])
     assert torch.equal(first[1], other[1])
+
+
+@pytest.mark.parametrize("method", ["bound", "flow"])
+def test_images_are_scored_along_the_path_of_a_strength(
+    method: Literal["bound", "flow"],
+) -> None:
+    pixels = images(40)
+    scale, wide = Dequantisation(), preset("gud", basis="haar", backbone=SMALL)
+    surrogate = stirred(Surrogate.fit(wide, scale.encode(pixels, uniform(pixels))[0], GRID))
+    own, again, half = (
+        image_bits(surrogate, pixels[:4], uniform(pixels)[:4], method=method, times=8, **asked)[0]
+        for asked in ({}, {"strength": 1.0}, {"strength": 0.5})
+    )
+    assert torch.equal(own, again)
+    assert (half - own).abs().min() > 1e-5
+    path = replace(wide.path, hierarchy=Hierarchy(variance=0.5))
+    surrogate.levels = path.on(surrogate.basis.modes)
+    there = image_bits(surrogate, pixels[:4], uniform(pixels)[:4], method=method, times=8)[0]
+    assert torch.equal(there, half)
 
 
 def test_other_bins_are_those_of_the_dequantisation() -> None:

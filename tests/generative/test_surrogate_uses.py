@@ -16,12 +16,14 @@ from pushforward.generative import (
     Backbone,
     Denoiser,
     FourierBasis,
+    GaussianDenoiser,
     Hierarchy,
     Observation,
     Sampler,
     Surrogate,
     observe,
     preset,
+    terminal_divergence,
 )
 from pushforward.solvers import GaussianField, Grid, Use, diagnostics
 
@@ -292,6 +294,59 @@ def test_likelihood_of_a_gaussian_surrogate_is_its_density(name: Any) -> None:
     assert found.gain.abs().max() < 1e-4
     wrong = stir(surrogate).likelihood(x, times=16)
     assert float(wrong.gain.mean()) < -4 * float(wrong.gain.std()) / math.sqrt(200)
+
+
+@pytest.mark.parametrize("strength", [0.4, 1.0, 1.6])
+def test_likelihood_along_every_strength_is_the_density_but_for_its_end(strength: float) -> None:
+    """x ~ N(0, v), its exact denoiser, a short path: KL(q_1 || N(0, 1)) is what a bound loses."""
+    grid, count = Grid((6, 6)), 3000
+    path = replace(preset("gud").path, lowest=2.0, highest=9.0)
+    surrogate = Surrogate.fit(preset("gud", path=path, backbone=SMALL), gaussian(500, grid), grid)
+    kept = surrogate.basis.mask
+    generator = torch.Generator().manual_seed(3)
+    v = 0.3 + 1.5 * torch.rand(kept.shape, generator=generator)
+    x = v.sqrt() * torch.randn(count, *kept.shape, generator=generator) * kept
+    surrogate.denoiser = GaussianDenoiser(v)
+    score = surrogate.likelihood(x, times=64, strength=strength)
+    exact = torch.distributions.Normal(0.0, v.sqrt()).log_prob(x)[:, kept].sum(1)
+
+    def end(strength: float) -> float:
+        levels = surrogate.along(strength)
+        ratio = torch.ones_like(v[:, kept[0]])
+        return float(
+            terminal_divergence(
+                lambda t: levels(t)[..., kept[0]], ratio, matched=True, variance=v[:, kept[0]]
+            )
+        )
+
+    lost = exact - score.total
+    error = float(lost.std()) / math.sqrt(count)
+    assert abs(float(lost.mean()) - end(strength)) < 4 * error + 2e-3
+    for other in {0.4, 1.0, 1.6} - {strength}:  # the controls: another path's end, another law
+        assert abs(float(lost.mean()) - end(other)) > 4 * error + 2e-3
+    surrogate.denoiser = GaussianDenoiser(1.5 * v)
+    worse = surrogate.likelihood(x, times=64, strength=strength)
+    assert float((score.total - worse.total).mean()) > 8 * error
+
+
+def test_a_network_s_likelihood_depends_on_the_strength_and_the_gaussian_s_does_not() -> None:
+    grid = Grid((8, 8))
+    u = skewed(64, grid)
+    surrogate = Surrogate.fit(preset("gud", backbone=SMALL), u, grid)
+    x = surrogate.basis.analyse(u[:5], grid)
+    plain = [surrogate.likelihood(x, times=8, strength=a).total for a in (0.5, 1.0)]
+    torch.testing.assert_close(*plain, rtol=0, atol=1e-4)
+    stir(surrogate)
+    half = surrogate.likelihood(x, times=8, strength=0.5).total
+    own = surrogate.likelihood(x, times=8)
+    assert torch.equal(own.total, surrogate.likelihood(x, times=8, strength=1.0).total)
+    assert (half - own.total).abs().min() > 1e-3
+    surrogate.levels = replace(surrogate.architecture.path, hierarchy=Hierarchy(variance=0.5)).on(
+        surrogate.basis.modes
+    )
+    assert torch.equal(surrogate.likelihood(x, times=8).total, half)
+    with pytest.raises(ValueError, match="expected a strength >= 0"):
+        surrogate.likelihood(x, strength=-1.0)
 
 
 def test_a_learned_process_is_kept_with_the_surrogate() -> None:
