@@ -50,6 +50,19 @@ def family(
     return studies
 
 
+def cover(studies: Mapping[str, Study]) -> dict[str, Study]:
+    """Members of a family in which every variant occurs: as many as its longest axis has.
+
+    >>> list(cover({"white, 32": 0, "white, 64": 0, "bessel, 32": 0, "bessel, 64": 0}))
+    ['white, 32', 'bessel, 64']
+    """
+    axes = [list(dict.fromkeys(axis)) for axis in zip(*(n.split(", ") for n in studies), strict=True)]
+    chosen = [
+        ", ".join(axis[i % len(axis)] for axis in axes) for i in range(max(map(len, axes)))
+    ]
+    return {name: studies[name] for name in chosen}
+
+
 def axes_of(values: Mapping[str, Any], source: str) -> dict[str, dict[str, dict[str, Any]]]:
     """What a page says of its variants: axis, variant, and value by key.
 
