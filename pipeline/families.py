@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import Discriminator, Field, Tag
 
+from pushforward.images import Images
 from pushforward.mistakes import kinds
 from pushforward.solvers import GaussianField, GrayScott, NavierStokes
 from pushforward.solvers.allen_cahn import AllenCahn
@@ -30,10 +31,7 @@ AnyEquation = Annotated[
     | Darcy,
     Field(discriminator="kind"),
 ]
-AnySource = Annotated[
-    GaussianMixture,
-    Field(discriminator="kind"),
-]
+AnySource = Annotated[GaussianMixture | Images, Field(discriminator="kind")]
 LAWS = {
     kind: law.__name__
     for law in (GaussianField, StationaryField, RandomBumps, RandomCells)

@@ -56,10 +56,10 @@ def cover(studies: Mapping[str, Study]) -> dict[str, Study]:
     >>> list(cover({"white, 32": 0, "white, 64": 0, "bessel, 32": 0, "bessel, 64": 0}))
     ['white, 32', 'bessel, 64']
     """
-    axes = [list(dict.fromkeys(axis)) for axis in zip(*(n.split(", ") for n in studies), strict=True)]
-    chosen = [
-        ", ".join(axis[i % len(axis)] for axis in axes) for i in range(max(map(len, axes)))
+    axes = [
+        list(dict.fromkeys(axis)) for axis in zip(*(n.split(", ") for n in studies), strict=True)
     ]
+    chosen = [", ".join(axis[i % len(axis)] for axis in axes) for i in range(max(map(len, axes)))]
     return {name: studies[name] for name in chosen}
 
 
