@@ -70,8 +70,18 @@ class Dequantisation:
                 f"{float(uniforms.max()):g}; give uniform numbers, not normal ones"
             )
         s = self.alpha + (1 - 2 * self.alpha) * (values + uniforms) / self.bins
-        log_slope = math.log(1 - 2 * self.alpha) - torch.log(s) - torch.log1p(-s)
-        return torch.logit(s), log_slope.flatten(1).sum(1)
+        fields = torch.logit(s)
+        return fields, self.log_slope(fields)
+
+    def log_slope(self, fields: Float[Tensor, "batch channel *grid"]) -> Float[Tensor, " batch"]:
+        """log |dy / du| of fields y, summed over their values.
+
+        >>> fields, log_slope = Dequantisation().encode(torch.ones(1, 1, 2), torch.zeros(1, 1, 2))
+        >>> torch.equal(Dequantisation().log_slope(fields), log_slope)
+        True
+        """
+        both = torch.nn.functional.softplus(fields) + torch.nn.functional.softplus(-fields)
+        return (math.log(1 - 2 * self.alpha) + both).flatten(1).sum(1)
 
     def decode(
         self, fields: Float[Tensor, "batch channel *grid"]

@@ -74,9 +74,30 @@ def image_bits(
         score = surrogate.likelihood(x, seed=seed, times=times, strength=strength)
     else:
         score = _flow(surrogate, x, seed, times, strength)
+    return bits_of(score, slope, scale, surrogate)
+
+
+def bits_of(
+    score: Likelihood,
+    slope: Float[Tensor, " n"],
+    dequantisation: Dequantisation,
+    surrogate: Surrogate,
+) -> tuple[Float[Tensor, " n"], Float[Tensor, " n"]]:
+    """Bits per dimension, and the Gaussian's, of whitened fields that were scored.
+
+    `slope` is log |dy / du| of the fields (see `Dequantisation`). Raises ValueError for a basis
+    that dropped coefficients.
+    """
+    basis, shape = surrogate.basis, (surrogate.basis.channels, *surrogate.grid.shape)
+    if basis.dimensions < math.prod(shape):
+        raise ValueError(
+            f"expected a basis that keeps all {math.prod(shape)} values of an image, got "
+            f"{basis.kind} with {basis.dimensions} coefficients, which has no density over "
+            "pixels; choose pixel, haar, cosine or pca, and a small floor"
+        )
     log_det = basis.log_det - basis.dimensions / 2 * math.log(surrogate.grid.size)
     bits, gaussian = (
-        scale.bits(nats + log_det, slope.to(nats), basis.dimensions)
+        dequantisation.bits(nats + log_det, slope.to(nats), basis.dimensions)
         for nats in (score.total, score.baseline.sum((1, 2)))
     )
     return bits, gaussian
@@ -101,17 +122,11 @@ def _flow(surrogate: Surrogate, x: Tensor, seed: int, times: int, strength: floa
 
 def _check(surrogate: Surrogate, pixels: Tensor, times: int) -> None:
     """Raises ValueError for images that the surrogate has no density for."""
-    basis, shape = surrogate.basis, (surrogate.basis.channels, *surrogate.grid.shape)
+    shape = (surrogate.basis.channels, *surrogate.grid.shape)
     if tuple(pixels.shape[1:]) != shape:
         raise ValueError(
             f"expected images (channel, *grid) of shape {shape} that the surrogate was fitted to, "
             f"got {tuple(pixels.shape[1:])}; fit one to images of this shape"
-        )
-    if basis.dimensions < math.prod(shape):
-        raise ValueError(
-            f"expected a basis that keeps all {math.prod(shape)} values of an image, got "
-            f"{basis.kind} with {basis.dimensions} coefficients, which has no density over "
-            "pixels; choose pixel, haar, cosine or pca, and a small floor"
         )
     if times < 4 or times % 4:
         raise ValueError(f"expected a positive multiple of 4 times, got {times}; take 4, 8, ...")

@@ -105,7 +105,11 @@ def _likelihood(archive: Archive, spec: Training) -> str:
     found = archive.read_json(spec, LIKELIHOOD)
     if not found:
         return ""
-    return (
+    bits = "" if "bits_per_dimension" not in found else (
+        f"at most {found['bits_per_dimension']:.3f} \u00b1 {found['bits_error']:.3f} bits per "
+        f"dimension, Gaussian surrogate {found['gaussian_bits_per_dimension']:.3f}; "
+    )  # fmt: skip
+    return bits + (
         f"at least {found['nats_per_dimension']:.4f} nats per dimension of held-out members, "
         f"Gaussian surrogate {found['gaussian_nats_per_dimension']:.4f}: "
         f"{found['gain_per_member']:.1f} \u00b1 {found['gain_error']:.1f} nats a member more"

@@ -28,7 +28,7 @@ from pushforward.dataset import (
     check_coarser,
 )
 from pushforward.ema import WIDEST
-from pushforward.generative import BASES, Architecture, Sampler
+from pushforward.generative import BASES, Architecture, Dequantisation, Sampler
 from pushforward.generative.bases import outline
 from pushforward.generative.draw import check_process
 from pushforward.generative.extension import finer
@@ -180,6 +180,11 @@ class Training(Spec):
         names = self.simulation.channels
         frames = ((frame, name) for frame in self.frames for name in names)
         return (*((None, name) for name in self.static), *frames)
+
+    @property
+    def dequantisation(self) -> Dequantisation | None:
+        """How the data's whole numbers became fields, where they did."""
+        return getattr(self.simulation.data, "dequantisation", None)
 
     @property
     def about(self) -> dict[str, str]:

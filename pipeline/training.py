@@ -231,7 +231,7 @@ def finish(
         surrogate.measure(few, seed=training.seed)
     pause()
     archive.write_json(training, CALIBRATION, calibration(surrogate, held_out, training))
-    archive.write_json(training, LIKELIHOOD, likelihood(surrogate, held_out, training.seed))
+    archive.write_json(training, LIKELIHOOD, likelihood(surrogate, held_out, training))
     archive.write_tensors(training, WEIGHTS, surrogate.state_dict(), {"config": surrogate.config})
 
 

@@ -18,9 +18,11 @@ from pushforward.checkpoint import State
 from pushforward.device import carried
 from pushforward.generative import Surrogate
 from pushforward.generative.calibration import table
+from pushforward.generative.images import bits_of
 from pushforward.solvers import Use
 from pushforward.spec import Training
 
+STRENGTHS = 7  # of a network for a range of them, whose likelihoods are bounded
 MEASURED = 64  # members whose likelihood is bounded, and whose calibration is followed
 
 
@@ -52,14 +54,41 @@ def calibration(surrogate: Surrogate, held_out: Tensor, training: Training) -> d
     return table(surrogate.denoiser, surrogate.basis, surrogate.levels, parts)
 
 
-def likelihood(surrogate: Surrogate, held_out: Tensor, seed: int) -> dict[str, float | int]:
+def likelihood(surrogate: Surrogate, held_out: Tensor, training: Training) -> dict[str, Any]:
     """The variational bound in nats a dimension of the fields, with what the Gaussian surrogate
-    has, and the gain over it in nats a member with its standard error; empty below two members."""
+    has, and the gain over it in nats a member with its standard error; empty below two members.
+
+    Of images that were dequantised also bits a dimension, with the Gaussian's and a standard
+    error; of a network for a range of strengths all of it along the path of each of a few.
+    """
     x = carried(held_out[:MEASURED], surrogate.basis.mask.device)
     if len(x) < 2:
         return {}
-    bound, log_det = surrogate.likelihood(x, seed=seed), surrogate.basis.log_det
-    return {
+    found = _along(surrogate, x, training, 1.0, 32)
+    low, high = training.surrogate.variation.strengths
+    if low < high:
+        few = [low + (high - low) * i / (STRENGTHS - 1) for i in range(STRENGTHS)]
+        each = [{"strength": a, **_along(surrogate, x, training, a, 16)} for a in few]
+        found["strengths"] = each
+    return found
+
+
+def _along(
+    surrogate: Surrogate, x: Tensor, training: Training, strength: float, times: int
+) -> dict[str, Any]:
+    """What `likelihood` says of one path."""
+    bound = surrogate.likelihood(x, seed=training.seed, times=times, strength=strength)
+    log_det, scale = surrogate.basis.log_det, training.dequantisation
+    basis, bits = surrogate.basis, {}
+    if scale is not None and basis.dimensions == basis.channels * surrogate.grid.size:
+        slope = scale.log_slope(basis.synthesise(x, surrogate.grid))
+        own, gaussian = bits_of(bound, slope, scale, surrogate)
+        bits = {
+            "bits_per_dimension": float(own.mean()),
+            "bits_error": float(own.std() / math.sqrt(len(x))),
+            "gaussian_bits_per_dimension": float(gaussian.mean()),
+        }
+    return bits | {
         "nats_per_dimension": float(bound.per_dimension(log_det).mean()),
         "gaussian_nats_per_dimension": float(bound.baseline_per_dimension(log_det).mean()),
         "gain_per_member": float(bound.gain.mean()),
