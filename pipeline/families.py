@@ -15,6 +15,7 @@ from pushforward.solvers.circulant import StationaryField
 from pushforward.solvers.darcy import Darcy
 from pushforward.solvers.fitzhugh_nagumo import FitzHughNagumo, FitzHughNagumoCells
 from pushforward.solvers.gaussian_mixture import GaussianMixture
+from pushforward.solvers.interferograms import Interferograms
 from pushforward.solvers.kdv import KortewegDeVries
 from pushforward.solvers.random_bumps import RandomBumps
 from pushforward.solvers.random_cells import RandomCells
@@ -31,7 +32,7 @@ AnyEquation = Annotated[
     Field(discriminator="kind"),
 ]
 AnySource = Annotated[
-    GaussianMixture,
+    GaussianMixture | Interferograms,
     Field(discriminator="kind"),
 ]
 LAWS = {

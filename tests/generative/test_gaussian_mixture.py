@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 
 import pytest
 import torch
@@ -63,10 +64,15 @@ def posterior(x: torch.Tensor, xi: torch.Tensor, log_snr: float) -> torch.Tensor
     return torch.stack([mean, error])
 
 
+@lru_cache
+def draws(law: GaussianMixture, grid: Grid) -> torch.Tensor:
+    return law.draw(range(12_000), grid, seed=1).flatten(1)
+
+
 def off(exact: Denoiser, rows: torch.Tensor, law: GaussianMixture, grid: Grid) -> float:
     """How many errors a denoiser in waves lies off the posterior mean of the law's own draws."""
     log_snr = 0.0  # of a coefficient: noise of variance 1 in every one
-    x = law.draw(range(20_000), grid, seed=1).flatten(1) @ rows.T / grid.size
+    x = draws(law, grid) @ rows.T / grid.size
     xi = x[:40] + torch.randn(40, grid.size, generator=torch.Generator().manual_seed(0))
     mean, error = posterior(x[40:], xi.double(), log_snr)
     level = torch.full((40, 1, grid.size), log_snr, dtype=torch.float64)
