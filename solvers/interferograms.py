@@ -50,7 +50,7 @@ from pushforward.solvers.white_noise import white
 BLOCK = 2**20  # numbers of fields that are drawn at once
 TURBULENCE, DECORRELATION, SOURCES, SCENE = range(4)  # steps of the numbers of a member
 EAST, NORTH = -1, -2  # axes of a scene
-AIR = GaussianField.matern(11 / 6, 4000.0, deviation=0.008)
+AIR = GaussianField.matern(11 / 6, 4000.0, deviation=0.005)
 PIXELS = GaussianField.squared_exponential(80.0, deviation=0.003)
 
 

@@ -118,9 +118,9 @@ def test_air_is_stationary_with_kolmogorovs_structure_function() -> None:
     edges, inside = (z[:, i].square().mean(1) for i in (0, 48))
     error = math.sqrt(float(edges.var() + inside.var()) / n)
     assert abs(float(edges.mean() - inside.mean())) < 4 * error
-    folded = GaussianField.matern(11 / 6, 4000.0, deviation=0.008).sample(range(n), grid, 2)
+    folded = GaussianField.matern(11 / 6, 4000.0, deviation=0.005).sample(range(n), grid, 2)
     assert float(folded[:, 0].square().mean()) > 1.5 * float(folded[:, 48].square().mean())
-    kernel = StationaryField(exponent=11 / 6, length=4000.0, deviation=0.008)
+    kernel = StationaryField(exponent=11 / 6, length=4000.0, deviation=0.005)
     steps = [2, 4, 8, 16]
     r = torch.tensor(steps).double() * grid.spacing[0]
     grown = [(z[:, s:] - z[:, :-s]).square().mean((1, 2)) for s in steps]
