@@ -23,7 +23,7 @@ angles in radians.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import xarray as xr
@@ -192,9 +192,9 @@ def _unit(given: Given, parts: tuple[str, str]) -> xr.DataArray:
         z = field(given)
         if z.dtype.kind in NUMBERS:
             angle = z.astype(float)
-            return np.cos(angle) + 1j * np.sin(angle)
+            return cast(xr.DataArray, np.cos(angle) + 1j * np.sin(angle))
         z = z.astype(complex)
-    length = np.abs(z)
+    length: Any = np.abs(z)
     return z / length.where(length > 0)
 
 

@@ -254,7 +254,8 @@ def _corner(
 ) -> Float[Tensor, "member y x"]:
     """Draws of a field on the torus, at the middles of the scene's cells."""
     torus = _torus(grid)
-    half = sum(k * h / 2 for k, h in zip(torus.wavenumbers(), torus.spacing, strict=True))
+    north, east = (k * h / 2 for k, h in zip(torus.wavenumbers(), torus.spacing, strict=True))
+    half = north + east
     turn = torch.polar(torch.ones_like(half), half)  # waves half a cell on
     count = max(1, BLOCK // torus.size)
     box = (..., *(slice(n) for n in grid.shape))
