@@ -65,6 +65,14 @@ class Questions:
         """The mean square of every field, split over shells."""
         return self._ask("spectrum", **options)
 
+    def circular_variance(self, **options: Any) -> xr.DataArray:
+        """How far the angles of every field spread, from 0 to 1."""
+        return self._ask("circular_variance", **options)
+
+    def circular_skewness(self, **options: Any) -> xr.DataArray:
+        """How lopsidedly the angles of every field spread, 0 for a symmetric law."""
+        return self._ask("circular_skewness", **options)
+
     def exceedance(self, threshold: Any = None, **options: Any) -> xr.Dataset:
         """How likely a member lies above a threshold, with an interval."""
         return self._ask("exceedance", threshold, **options)

@@ -16,6 +16,7 @@ from pushforward.solvers.circulant import StationaryField
 from pushforward.solvers.darcy import Darcy
 from pushforward.solvers.fitzhugh_nagumo import FitzHughNagumo, FitzHughNagumoCells
 from pushforward.solvers.gaussian_mixture import GaussianMixture
+from pushforward.solvers.interferograms import Interferograms
 from pushforward.solvers.kdv import KortewegDeVries
 from pushforward.solvers.random_bumps import RandomBumps
 from pushforward.solvers.random_cells import RandomCells
@@ -31,7 +32,7 @@ AnyEquation = Annotated[
     | Darcy,
     Field(discriminator="kind"),
 ]
-AnySource = Annotated[GaussianMixture | Images, Field(discriminator="kind")]
+AnySource = Annotated[GaussianMixture | Interferograms | Images, Field(discriminator="kind")]
 LAWS = {
     kind: law.__name__
     for law in (GaussianField, StationaryField, RandomBumps, RandomCells)

@@ -32,8 +32,7 @@ def sentence(error: ValidationError, model: type[BaseModel], prefix: str = "") -
     ...     print(sentence(error, Box, "box"))
     box.widht: expected one of width, got widht; did you mean width?
     """
-    records = sorted(error.errors(), key=lambda record: record["type"] not in UNKNOWN)
-    record = records[0]
+    record = min(_meant(error.errors()), key=lambda record: record["type"] not in UNKNOWN)
     kind, context, given = record["type"], record.get("ctx", {}), record["input"]
     path, parent, classes = _walk(model, record["loc"])
     if kind in TAG:
@@ -68,6 +67,16 @@ def unknown(got: str, expected: Iterable[str]) -> str:
     return f"expected one of {', '.join(names)}, got {got}; {remedy}"
 
 
+def _meant(records: list[Any]) -> list[Any]:
+    """What is wrong with the class whose kind it is, where several were tried; else all of it."""
+    others = {
+        tuple(record["loc"][:-1])
+        for record in records
+        if record["type"] == "literal_error" and record["loc"][-1:] == ("kind",)
+    }
+    return [r for r in records if not any(r["loc"][: len(o)] == o for o in others)] or records
+
+
 def _walk(model: Any, location: Sequence[int | str]) -> tuple[list[str], Any, list[Any]]:
     """The path as a person writes it, the class that holds its last key, the classes there."""
     path: list[str] = []
@@ -81,6 +90,9 @@ def _walk(model: Any, location: Sequence[int | str]) -> tuple[list[str], Any, li
             path.append(str(item))
         elif tagged:
             here = tagged
+        elif isinstance(item, int):  # of a tuple: one of what it holds
+            here = [cls for one in here for part in get_args(one) for cls in _classes(part)]
+            path.append(str(item))
         else:
             parent = here[0] if here else None
             path.append(str(item))

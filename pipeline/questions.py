@@ -7,6 +7,8 @@
     questions.spread(u)                           how far members are apart
     questions.amount(u, "enstrophy")              a number a field: `amounts`
     questions.spectrum(u)                         its mean square by scales
+    questions.circular_variance(u)                how far angles spread, and
+    questions.circular_skewness(u)                how lopsidedly: `circular`
     questions.exceedance(x, 3.0)                  how likely, and
     questions.return_levels(x, [100, 1000])       how high: `extremes`
     questions.nearest(u, field)                   which members are like it: `neighbours`
@@ -22,6 +24,7 @@ the interval of each.
 from __future__ import annotations
 
 from pushforward.amounts import AMOUNTS, amount, spectrum
+from pushforward.circular import circular_skewness, circular_variance
 from pushforward.comparison import compare
 from pushforward.extremes import exceedance, return_levels
 from pushforward.moments import moments, quantiles, spread
@@ -31,6 +34,8 @@ from pushforward.reliability import coverage
 __all__ = [
     "AMOUNTS",
     "amount",
+    "circular_skewness",
+    "circular_variance",
     "closest",
     "compare",
     "coverage",

@@ -3,7 +3,7 @@
 Grid; Law; GaussianField, StationaryField, RandomBumps, RandomCells     what is drawn, and where
 NavierStokes, GrayScott, FitzHughNagumo, AllenCahn, Burgers, ...    equations (`Equation`)
 Darcy                                                               (`EllipticEquation`)
-GaussianMixture                                                     data that are drawn
+GaussianMixture, Interferograms                                     data that are drawn
 integrate, evolve, Wiener -> Solution                               time (torch, or `kernels`)
 Problem                                                             all of it, as one value
 diagnostics, priors, energy_budget, enstrophy_budget                what one measures
@@ -23,6 +23,7 @@ from pushforward.solvers.gaussian_mixture import GaussianMixture, Ramp
 from pushforward.solvers.gray_scott import GrayScott
 from pushforward.solvers.grid import Grid
 from pushforward.solvers.integrators import evolve, integrate
+from pushforward.solvers.interferograms import Interferograms
 from pushforward.solvers.kdv import KortewegDeVries
 from pushforward.solvers.law import Law
 from pushforward.solvers.navier_stokes import NavierStokes, velocity
@@ -47,6 +48,7 @@ __all__ = [
     "GaussianMixture",
     "GrayScott",
     "Grid",
+    "Interferograms",
     "KortewegDeVries",
     "Law",
     "NavierStokes",
