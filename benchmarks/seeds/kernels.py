@@ -181,7 +181,9 @@ def measure(rounds: int = ROUNDS) -> dict[str, dict[str, dict[str, float]]]:
             way: partial(perturbed, kernel, t, x.flatten(1)) for way, kernel in KERNELS.items()
         }
         jobs["levels"] = partial(seen, levels, share, x)
-        alone = {f"{way} alone": partial(kernel, t) for way, kernel in KERNELS.items()}
+        alone: dict[str, Callable[[], object]] = {
+            f"{way} alone": partial(kernel, t) for way, kernel in KERNELS.items()
+        }
         alone["levels alone"] = partial(levels, share.float())
         taken = {
             way: median(one.cpu) / 1e3 for way, one in interleaved(jobs | alone, rounds).items()
