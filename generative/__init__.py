@@ -9,7 +9,7 @@
     denoisers    denoiser, exact; loss, calibration
     samplers     draw; sampler, heun, langevin, lifted; walk, reversal
     likelihood   likelihood, flow_density, angles; dequantisation
-    all of it    presets -> surrogate -> images
+    all of it    presets -> surrogate -> images, sliding
 
 A basis whitens fields, a path says how clear each coefficient is at each time, a denoiser guesses
 the clear field, a sampler walks the path with it; a preset names one of each.
@@ -45,6 +45,7 @@ from pushforward.generative.pixel import PixelBasis
 from pushforward.generative.presets import PRESETS, Architecture, preset
 from pushforward.generative.process import Process
 from pushforward.generative.sampler import integrate_path
+from pushforward.generative.sliding import slide
 from pushforward.generative.spectral import CosineConv, SpectralConv
 from pushforward.generative.surrogate import Surrogate
 from pushforward.generative.unet import UNet
@@ -104,6 +105,7 @@ __all__ = [
     "integrate_path",
     "observe",
     "preset",
+    "slide",
     "sscs",
     "strang",
     "terminal_divergence",

@@ -35,6 +35,7 @@ from torch import Tensor
 
 SHORT = 0.5  # |F| tau up to which the series are used
 TERMS = 20  # of the series: 1 / 20! is beyond float64
+KNOWN = 64  # levels whose times are kept in mind
 LIMIT = 80.0  # |log snr| beyond which a coefficient counts as clean or as pure noise
 
 
@@ -140,7 +141,7 @@ class Dynamics:
             raise ValueError("expected log snr, got NaN; look at the path that gave it")
         wanted, index = log_snr.detach().to(self.F).unique(return_inverse=True)
         target = wanted.clamp(-LIMIT, LIMIT)
-        log_tau = self._plain._invert(target)
+        log_tau = self._plain._inverted(target)
         if self._plain is not self:  # the implicit function's derivative
             level, slope = self._level(log_tau.exp())
             log_tau = log_tau + (level - target) / (slope * log_tau.exp()).detach()
@@ -161,6 +162,23 @@ class Dynamics:
         snr = h.square().sum(-1)
         score = (R_inv.mT @ h[..., None])[..., 0]
         return snr.log(), ((score @ self.N) * score).sum(-1) / snr
+
+    def _inverted(self, target: Tensor) -> Tensor:
+        """`_invert`, which keeps single levels in mind: every step of a training asks for the ends
+        of its path."""
+        if len(target) != 1:
+            return self._invert(target)
+        level = float(target)
+        if level not in self._known:
+            if len(self._known) == KNOWN:
+                self._known.clear()
+            with torch.inference_mode(False):  # what is kept in mind must serve training, too
+                self._known[level] = self._invert(target.clone())
+        return self._known[level]
+
+    @cached_property
+    def _known(self) -> dict[float, Tensor]:
+        return {}
 
     def _invert(self, target: Tensor) -> Tensor:
         """log tau by Newton's method, by halves where that leaves its bracket."""

@@ -201,16 +201,18 @@ def test_images_are_scored_along_the_path_of_a_strength(
     pixels = images(40)
     scale, wide = Dequantisation(), preset("gud", basis="haar", backbone=SMALL)
     surrogate = stirred(Surrogate.fit(wide, scale.encode(pixels, uniform(pixels))[0], GRID))
-    own, again, half = (
-        image_bits(surrogate, pixels[:4], uniform(pixels)[:4], method=method, times=8, **asked)[0]
-        for asked in ({}, {"strength": 1.0}, {"strength": 0.5})
-    )
-    assert torch.equal(own, again)
+
+    def bits(strength: float = 1.0) -> torch.Tensor:
+        few, v = pixels[:4], uniform(pixels)[:4]
+        return image_bits(surrogate, few, v, method=method, times=8, strength=strength)[0]
+
+    plain = image_bits(surrogate, pixels[:4], uniform(pixels)[:4], method=method, times=8)[0]
+    own, half = bits(), bits(0.5)
+    assert torch.equal(own, plain)
     assert (half - own).abs().min() > 1e-5
     path = replace(wide.path, hierarchy=Hierarchy(variance=0.5))
     surrogate.levels = path.on(surrogate.basis.modes)
-    there = image_bits(surrogate, pixels[:4], uniform(pixels)[:4], method=method, times=8)[0]
-    assert torch.equal(there, half)
+    assert torch.equal(bits(), half)
 
 
 def test_other_bins_are_those_of_the_dequantisation() -> None:

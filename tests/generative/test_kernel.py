@@ -11,7 +11,7 @@ import pytest
 import torch
 from scipy.linalg import expm
 
-from pushforward.generative.kernel import LIMIT, Dynamics
+from pushforward.generative.kernel import KNOWN, LIMIT, Dynamics
 from pushforward.generative.process import Process, complete
 
 KINDS: tuple[Any, ...] = ("vp", "ve", "cld", "psld", "alda", "malda", "learned")
@@ -211,3 +211,21 @@ def test_no_time_is_refused(tau: float) -> None:
 def test_no_level_is_refused() -> None:
     with pytest.raises(ValueError, match="expected log snr, got NaN"):
         Process("vp").dynamics().clock(times(math.nan))
+
+
+def test_a_level_that_is_asked_for_again_has_the_same_bits() -> None:
+    """It is kept in mind, and never what is differentiated or came from another process."""
+    one, other = Process("cld").dynamics(), Process("malda").dynamics()
+    with torch.inference_mode():
+        first = one.clock(times(0.3))
+    assert torch.equal(one.clock(times(0.3)), first.clone())
+    assert torch.equal(replace(one).clock(times(0.3)), first.clone())
+    assert not torch.equal(other.clock(times(0.3)), first.clone())
+    (one.clock(times(0.3)) * torch.ones(1, requires_grad=True)).sum().backward()
+    for level in torch.linspace(-3, 3, 200).tolist():
+        one.clock(times(level))
+    assert len(one._known) <= KNOWN
+    F = one.F.clone().requires_grad_()
+    for _ in range(2):
+        (slope,) = torch.autograd.grad(replace(one, F=F).clock(times(0.3)).sum(), F)
+        assert slope.abs().max() > 0

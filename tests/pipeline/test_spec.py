@@ -306,6 +306,24 @@ def test_what_no_solver_or_basis_can_do_is_refused(path: Path, overrides: list[s
     assert re.search(remedy, text), text
 
 
+@pytest.mark.parametrize(
+    "prior",
+    [
+        "{kind: matern, exponent: 1.1, length: 0.354}",
+        "{kind: laplacian, exponent: 1.1}",
+        "{kind: band, length: 0.0714}",
+        "{kind: combined, exponent: 1.1, length: 0.0714}",
+    ],
+)
+def test_the_priors_of_multilevel_diffusion_are_a_line_each(path: Path, prior: str):
+    changes = ["training.surrogate.preset=multilevel", f"training.surrogate.path.prior={prior}"]
+    study = Study.load(path, changes)
+    found = study.training.surrogate.path.prior
+    assert f"kind: {found.kind}" in prior
+    assert found.exponent == 1.1
+    assert study.training.name != Study.load(path, changes[:1]).training.name or "matern" in prior
+
+
 def test_a_study_of_every_family_is_read(path: Path):
     darcy = Study.load(path, [*DARCY, "simulation.times=[0]"]).simulation
     assert darcy.channels == ("permeability", "pressure")

@@ -203,3 +203,27 @@ def test_translations_of_fields_with_a_varying_mean_are_refused(tmp_path, study:
     with pytest.raises(ValueError, match="a mean that varies"):
         room.train(training, archive)
     room.train(change(training, translations=False), archive)
+
+
+def test_a_process_of_three_variables_is_learnt_after_the_network(
+    stored: Archive, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Learned-3 of MDM, from a page to fields; the control is a process that is given."""
+    changes = ["training.steps=4", "training.surrogate.preset=learned"]
+    three = "training.surrogate.process={kind: learned, variables: 3}"
+    learned = Study.load("smoke", [*changes, three]).training
+    room.train(learned, stored)
+    assert "learnt a process" in caplog.text
+    caplog.clear()
+    surrogate = stored.surrogate(learned)
+    process = surrogate.architecture.process
+    assert learned.surrogate.process.rotation is None
+    assert process.rotation is not None
+    assert surrogate.dynamics.variables == len(process.rotation) == 3
+    start = learned.surrogate.process.dynamics()
+    assert (surrogate.dynamics.F - start.F).abs().max() > 1e-2
+    assert surrogate.sample(range(2)).isfinite().all()
+    given = Study.load("smoke", ["training.steps=4", "training.surrogate.preset=malda"]).training
+    room.train(given, stored)
+    assert "learnt a process" not in caplog.text
+    assert stored.surrogate(given).architecture.process == given.surrogate.process

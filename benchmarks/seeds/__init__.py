@@ -1,0 +1,1 @@
+"""Every experiment of the four seeds beside its published figures."""
