@@ -31,6 +31,7 @@ from pushforward.image_files import Bounded
 
 FOLDER = "PUSHFORWARD_DATA"
 PROTOCOLS = ("https", "ftp")
+_SEEN: dict[tuple[Path, str], Path] = {}
 
 
 def extra(package: str) -> ModuleType:
@@ -60,12 +61,15 @@ def folders(location: str | None) -> list[Path]:
 
     >>> folders("nowhere")
     Traceback (most recent call last):
-    ValueError: expected a folder, got nowhere; give simulation.location=FOLDER
+    ValueError: expected a folder, got nowhere; give simulation.location=FOLDER, or mend ...
     """
     found = [Path(each) for each in (location, os.environ.get(FOLDER)) if each]
     for folder in found:
         if not folder.is_dir():
-            raise ValueError(f"expected a folder, got {folder}; give simulation.location=FOLDER")
+            raise ValueError(
+                f"expected a folder, got {folder}; give simulation.location=FOLDER, or mend "
+                f"${FOLDER}"
+            )
     return found
 
 
@@ -95,13 +99,15 @@ def find(
     if name != Path(name).name or name in ("", ".", ".."):
         raise ValueError(f"expected the name of a file, got {name!r}; give its folder as location")
     where = folders(location)
-    names = [name, name.removesuffix(".gz")] if name.endswith(".gz") else [name]
+    # an unpacked file has a checksum of its own, and is taken for nothing where that is not known
+    unpacked_too = name.endswith(".gz") and bool(contents or not sha256)
+    names = [name, name.removesuffix(".gz")] if unpacked_too else [name]
     for folder in where:
         for each in names:
-            for path in sorted(folder.rglob(each)):
-                if path.is_file():
-                    _check(path, sha256 if each == name else None, contents)
-                    return path
+            path = _within(folder, each)
+            if path is not None:
+                _check(path, sha256 if each == name else None, contents)
+                return path
     looked = " or ".join(str(folder) for folder in where) or f"${FOLDER}, which is not set"
     if url is None:
         raise FileNotFoundError(
@@ -110,8 +116,19 @@ def find(
     return _fetch(name, looked, url, sha256, protocols)
 
 
+def _within(folder: Path, name: str) -> Path | None:
+    """The first file of that name in a folder; where one was is looked at first."""
+    known = _SEEN.get((folder.absolute(), name))
+    if known is None or not known.is_file():
+        found = sorted(path for path in folder.rglob(name) if path.is_file())
+        if not found:
+            return None
+        known = _SEEN[folder.absolute(), name] = found[0]
+    return known
+
+
 def _fetch(name: str, looked: str, url: str, sha256: str | None, protocols: Sequence[str]) -> Path:
-    """A file in the cache; pooch looks there first, and checks what it finds or gets."""
+    """A file in the cache, got by pooch where none there has the checksum."""
     protocol = url.partition("://")[0]
     if protocol not in protocols or sha256 is None:
         raise ValueError(
@@ -119,8 +136,11 @@ def _fetch(name: str, looked: str, url: str, sha256: str | None, protocols: Sequ
             "fetch the file yourself and give simulation.location=FOLDER"
         )
     pooch: Any = extra("pooch")
+    known = cache() / name
+    if known.is_file() and _has(*stamp(known), sha256, False):
+        return known
     try:
-        return Path(pooch.retrieve(url, sha256, fname=name, path=cache()))
+        return Path(pooch.retrieve(url, sha256, fname=name, path=known.parent))
     except (OSError, EOFError, ftplib.Error) as error:
         reason = f"{type(error).__name__}: {error}".split("\n")[0]
         raise OSError(

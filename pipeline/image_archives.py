@@ -20,7 +20,6 @@ import gzip
 import io
 import re
 import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -32,13 +31,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pushforward.downloads import extra, unpacked
-from pushforward.image_files import GZIP, Bytes, File, Pages, checked, name_of, opened
+from pushforward.image_files import (
+    DAMAGED_ZIP,
+    GZIP,
+    MOST,
+    Bounded,
+    Bytes,
+    File,
+    Pages,
+    checked,
+    name_of,
+    opened,
+)
 
 PATCH = (96, 96, 3)
 ROW = 3072
 CHUNK = 1 << 28  # bytes that one chunk of a dataset may unpack to
+IN_MEMORY = 1 << 29  # bytes of a npz file that is compressed: ImageNet32's largest has 3.9e8
 LARGEST = 1 << 33  # bytes that a file of either set may unpack to: PCAM's largest has 7.2e9
 NPZ = r"(train_data_batch_\d+|val_data)\.npz"
+SHAPE = rf"\(([1-9]\d{{0,8}})L?, {ROW}L?\)"
+HEADER = rf"\{{'descr': '\|u1', 'fortran_order': False, 'shape': {SHAPE}, \}}\s*"
 TAKE = "take Imagenet32_train_npz.zip or Imagenet32_val_npz.zip, the npz version"
 
 
@@ -84,27 +97,32 @@ def _dataset(file: File) -> Iterator[Any]:
     h5py: Any = extra("h5py")
     name = name_of(file)
     try:
-        opened_file = h5py.File(file, "r")
-    except OSError as error:
+        with h5py.File(file, "r") as root:
+            yield _checked(root, name)
+    except (OSError, RuntimeError, KeyError) as error:
         raise ValueError(
-            f"expected an HDF5 file, got {name} ({str(error).splitlines()[0]}); take "
+            f"expected a whole HDF5 file, got {name} ({str(error).splitlines()[0]}); take "
             "camelyonpatch_level_2_split_*_x.h5"
         ) from None
-    with opened_file as root:
-        inside = isinstance(root.get("x", getlink=True), h5py.HardLink)
-        data = root["x"] if inside else None
-        if not isinstance(data, h5py.Dataset) or data.is_virtual or data.external:
-            raise ValueError(
-                f"expected a dataset x within {name}, got none; take "
-                "camelyonpatch_level_2_split_*_x.h5"
-            )
-        chunk = int(np.prod(data.chunks or (1,)))
-        if data.shape[1:] != PATCH or data.dtype != np.uint8 or chunk > CHUNK:
-            raise ValueError(
-                f"expected x (member, 96, 96, 3) of uint8 in {name}, got {data.shape} of "
-                f"{data.dtype} in chunks {data.chunks}; take camelyonpatch_level_2_split_*_x.h5"
-            )
-        yield data
+
+
+def _checked(root: Any, name: str) -> Any:
+    """The dataset x of an open file, unless it lies elsewhere or is of another shape."""
+    h5py: Any = extra("h5py")
+    inside = isinstance(root.get("x", getlink=True), h5py.HardLink)
+    data = root["x"] if inside else None
+    if not isinstance(data, h5py.Dataset) or data.is_virtual or data.external:
+        raise ValueError(
+            f"expected a dataset x within {name}, got none; take "
+            "camelyonpatch_level_2_split_*_x.h5"
+        )
+    chunk = int(np.prod(data.chunks or (1,)))
+    if data.shape[1:] != PATCH or data.dtype != np.uint8 or chunk > CHUNK:
+        raise ValueError(
+            f"expected x (member, 96, 96, 3) of uint8 in {name}, got {data.shape} of "
+            f"{data.dtype} in chunks {data.chunks}; take camelyonpatch_level_2_split_*_x.h5"
+        )
+    return data
 
 
 def open_patches(file: File) -> list[Pages]:
@@ -161,7 +179,7 @@ def open_arrays(file: File) -> list[Pages]:
                     raise ValueError(f"expected npz files in {name}, got {_some(entries)}; {TAKE}")
                 wanted.sort(key=lambda base: (len(base), base))
                 return [_inner(archive, entries[base], file) for base in wanted]
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+        except DAMAGED_ZIP as error:
             raise ValueError(f"expected a zip of arrays, got {name} ({error}); {TAKE}") from None
 
 
@@ -174,42 +192,47 @@ def _inner(archive: zipfile.ZipFile, info: zipfile.ZipInfo, file: File) -> Pages
     with archive.open(info) as stream:
         if isinstance(file, Path):
             return open_arrays(unpacked(stream, file, info.filename, LARGEST))[0]  # type: ignore[arg-type]
-        return open_arrays(io.BytesIO(stream.read(LARGEST)))[0]
+        return open_arrays(io.BytesIO(Bounded(stream, MOST, info.filename).read()))[0]
 
 
 def _data(archive: zipfile.ZipFile, info: zipfile.ZipInfo, file: File) -> Bytes:
     """The array data of a npz file, mapped where it lies as it is."""
     name = name_of(file)
     with archive.open(info) as stream:
-        shape = _header(stream, name)
-        start, size = stream.tell(), shape[0] * ROW
-        if info.file_size != start + size or size > LARGEST:
+        rows = _header(stream, name)
+        start, size = stream.tell(), rows * ROW
+        mapped = isinstance(file, Path) and info.compress_type == zipfile.ZIP_STORED
+        most = LARGEST if mapped else IN_MEMORY
+        if info.file_size != start + size or size > most:
             raise ValueError(
-                f"expected {start + size} bytes of data in {name}, got {info.file_size}; {TAKE}"
+                f"expected {start + size} bytes of data in {name}, {most} at most, got "
+                f"{info.file_size}; {TAKE}"
             )
-        if isinstance(file, Path) and info.compress_type == zipfile.ZIP_STORED:
-            pixels: Bytes = np.memmap(file, np.uint8, "r", _offset(file, info) + start, (size,))
+        if isinstance(file, Path) and mapped:
+            first = _offset(file, info) + start
+            if first + size > file.stat().st_size:
+                raise ValueError(f"expected a whole file {name}, got a part of it; {TAKE}")
+            pixels: Bytes = np.memmap(file, np.uint8, "r", first, (size,))
         else:
             pixels = np.frombuffer(bytearray(stream.read(size)), np.uint8)
     return pixels.reshape(-1, 3, 32, 32)
 
 
-def _header(stream: Any, name: str) -> tuple[int, ...]:
-    """The shape that a npy header says, of bytes in rows; nothing of objects is read."""
-    form = np.lib.format
-    try:
-        version = form.read_magic(stream)
-        read = {(1, 0): form.read_array_header_1_0, (2, 0): form.read_array_header_2_0}[version]
-        shape, fortran, dtype = read(stream)
-    except (ValueError, KeyError) as error:
+def _header(stream: Any, name: str) -> int:
+    """How many rows of bytes a npy header says there are; any other header is refused.
+
+    Nothing of it is evaluated, which numpy's own reader does, with care.
+    """
+    start = stream.read(8)
+    width = {b"\x93NUMPY\1\0": 2, b"\x93NUMPY\2\0": 4}.get(start, 0)
+    length = int.from_bytes(stream.read(width), "little")
+    text = stream.read(min(length, 10_000)).decode("latin-1")
+    found = re.fullmatch(HEADER, text)
+    if not found:
         raise ValueError(
-            f"expected arrays of numpy in {name}, got others ({error}); {TAKE}"
-        ) from None
-    if dtype != np.uint8 or fortran or len(shape) != 2 or shape[1] != ROW or not shape[0]:
-        raise ValueError(
-            f"expected data (member, {ROW}) of uint8 in {name}, got {shape} of {dtype}; {TAKE}"
+            f"expected data (member, {ROW}) of uint8 in {name}, got {text[:70].strip()!r}; {TAKE}"
         )
-    return shape
+    return int(found[1])
 
 
 def _offset(path: Path, info: zipfile.ZipInfo) -> int:

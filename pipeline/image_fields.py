@@ -24,7 +24,7 @@ from pushforward.solvers.normals import uniforms
 Field = Literal["intensity", "signed_distance", "logit", "phase"]
 COLOURS = ("red", "green", "blue")
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
-SPREAD = 1  # the step of the uniforms that spread pixels over their bins
+SPREAD = 32  # the step of the uniforms that spread pixels; stand-ins have lower ones
 ABOUT = {
     "intensity": "intensity, from 0 to 1",
     "logit": "logit of the dequantised intensity",

@@ -20,6 +20,7 @@ import gzip
 import io
 import re
 import tarfile
+import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,10 +32,11 @@ from numpy.typing import NDArray
 
 MAGIC = 0x00000803
 RECORD = 1 + 3072
-MOST = 1 << 30  # bytes that one file of images may unpack to
+MOST = 1 << 28  # bytes that a file of either format may unpack to: CIFAR-10 has 1.84e8
 BATCHES = {"train": r"data_batch_\d+\.bin", "test": r"test_batch\.bin"}
 GZIP = b"\x1f\x8b"
 DAMAGED = (EOFError, zlib.error, gzip.BadGzipFile, tarfile.TarError)
+DAMAGED_ZIP = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError)  # encrypted ones, too
 
 File = Path | BinaryIO
 Bytes = NDArray[np.uint8]

@@ -10,16 +10,16 @@ order of their names.
 from __future__ import annotations
 
 import zipfile
-import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pushforward.image_files import File, Pages, checked, name_of
+from pushforward.image_files import DAMAGED_ZIP, File, Pages, checked, name_of
 
 SIDE = 128
 SIZE = SIDE * SIDE * 8
@@ -32,7 +32,7 @@ class Interferograms:
     """Complex images by their numbers, each read from its own file when it is asked for."""
 
     names: Sequence[str]
-    read: Callable[[str], bytes]
+    read: Callable[[Sequence[str]], Iterator[bytes]]
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -41,8 +41,9 @@ class Interferograms:
 
     def __getitem__(self, numbers: Any, /) -> Complex:
         out = np.empty((len(numbers), 1, SIDE, SIDE), np.complex64)
-        for image, number in zip(out, numbers, strict=True):
-            image[0] = one(self.read(self.names[number]), self.names[number])
+        names = [self.names[number] for number in numbers]
+        for image, name, content in zip(out, names, self.read(names), strict=True):
+            image[0] = one(content, name)
         return out
 
 
@@ -84,37 +85,41 @@ def open_interferograms(file: File) -> list[Pages]:
         found = sorted(
             path.relative_to(file).as_posix() for path in file.rglob("*.int") if path.is_file()
         )
-        names, read = found, lambda each: _file(Path(file) / each)
+        names, read = found, partial(_files, file)
     else:
         try:
             with zipfile.ZipFile(file) as archive:
                 names = sorted(one for one in archive.namelist() if one.endswith(".int"))
-        except zipfile.BadZipFile as error:
+        except DAMAGED_ZIP as error:
             raise ValueError(
                 f"expected a folder or a zip of .int files, got {name} ({error}); take those of "
                 "GANO"
             ) from None
-        read = lambda each: _member(file, each)  # noqa: E731
+        read = partial(_members, file)
     names = [each for each in names if not each.rsplit("/", 1)[-1].startswith(".")]
     if not names:
         raise ValueError(f"expected .int files in {name}, got none; take those of GANO")
     return [Interferograms(tuple(names), read)]
 
 
-def _file(path: Path) -> bytes:
-    with path.open("rb") as stream:
-        return stream.read(SIZE + 1)
+def _files(folder: Path, names: Sequence[str]) -> Iterator[bytes]:
+    """What files hold, a byte more than they should at most."""
+    for name in names:
+        with (folder / name).open("rb") as stream:
+            yield stream.read(SIZE + 1)
 
 
-def _member(file: File, name: str) -> bytes:
-    """What a zip holds under a name; nothing is unpacked to disk."""
+def _members(file: File, names: Sequence[str]) -> Iterator[bytes]:
+    """What a zip holds under some names; nothing is unpacked to disk."""
     try:
-        with zipfile.ZipFile(file) as archive, archive.open(name) as stream:
-            return stream.read(SIZE + 1)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+        with zipfile.ZipFile(file) as archive:
+            for name in names:
+                with archive.open(name) as stream:
+                    yield stream.read(SIZE + 1)
+    except DAMAGED_ZIP as error:
         raise ValueError(
-            f"expected a whole {name} in {name_of(file)}, got one that is damaged ({error}); take "
-            "the zip again"
+            f"expected whole .int files in {name_of(file)}, got one that is damaged ({error}); "
+            "take the zip again"
         ) from None
 
 

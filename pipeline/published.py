@@ -11,6 +11,7 @@
 
 Those who publish ImageNet32 and the interferograms give no checksum, and ask for an account or
 have it in a folder of Google Drive: there is no URL to fetch them from.
+Of what PCAM's files unpack to there is none, either: unpacked ones are to be named as `files`.
 """
 
 from __future__ import annotations
