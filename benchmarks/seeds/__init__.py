@@ -1,0 +1,1 @@
+"""The experiments of the seeds beside what was published of them."""
