@@ -25,7 +25,7 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
-from typing import Any, BinaryIO
+from typing import Any
 
 from pushforward.image_files import Bounded
 
@@ -171,7 +171,7 @@ def stamp(path: Path) -> tuple[str, int, int]:
     return str(path.resolve()), about.st_size, about.st_mtime_ns
 
 
-def unpacked(source: BinaryIO, of: Path, name: str, most: int) -> Path:
+def unpacked(source: Any, of: Path, name: str, most: int) -> Path:
     """A file in the cache that holds a stream: part `name` of the archive or .gz `of`.
 
     It is written once, beside its place and then moved there, whoever else does the same. The

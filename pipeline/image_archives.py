@@ -110,7 +110,7 @@ def _checked(root: Any, name: str) -> Any:
     """The dataset x of an open file, unless it lies elsewhere or is of another shape."""
     h5py: Any = extra("h5py")
     inside = isinstance(root.get("x", getlink=True), h5py.HardLink)
-    data = root["x"] if inside else None
+    data: Any = root["x"] if inside else None
     if not isinstance(data, h5py.Dataset) or data.is_virtual or data.external:
         raise ValueError(
             f"expected a dataset x within {name}, got none; take "
@@ -191,7 +191,7 @@ def _inner(archive: zipfile.ZipFile, info: zipfile.ZipInfo, file: File) -> Pages
     """The images of a npz file in a zip: unpacked into the cache, or in memory as its zip is."""
     with archive.open(info) as stream:
         if isinstance(file, Path):
-            return open_arrays(unpacked(stream, file, info.filename, LARGEST))[0]  # type: ignore[arg-type]
+            return open_arrays(unpacked(stream, file, info.filename, LARGEST))[0]
         return open_arrays(io.BytesIO(Bounded(stream, MOST, info.filename).read()))[0]
 
 

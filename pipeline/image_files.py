@@ -113,8 +113,13 @@ def opened(file: File) -> Iterator[BinaryIO]:
         ) from None
 
 
-def plain(stream: BinaryIO, most: int, name: str) -> BinaryIO:
-    """The bytes of a stream, unpacked if they are gzipped, `most` of them at most."""
+def plain(stream: BinaryIO, most: int, name: str) -> io.BufferedReader:
+    """The bytes of a stream from its start, unpacked if they are gzipped, `most` of them at most.
+
+    >>> plain(io.BytesIO(gzip.compress(b"image")), 5, "a.bin.gz").read()
+    b'image'
+    """
+    stream.seek(0)
     packed = stream.read(2) == GZIP
     stream.seek(0)
     inner = gzip.GzipFile(fileobj=stream) if packed else stream
@@ -134,7 +139,6 @@ def read_idx(file: File) -> Bytes:
     name = name_of(file)
     with opened(file) as stream:
         bare = stream.read(4) == MAGIC.to_bytes(4, "big")
-        stream.seek(0)
         source = plain(stream, MOST, name)
         words = np.frombuffer(source.read(16).ljust(16, b"\0"), ">u4").tolist()
         if words[0] != MAGIC:
@@ -196,19 +200,13 @@ def read_cifar(file: File, split: str = "all") -> Bytes:
     name = name_of(file)
     with opened(file) as stream:
         bare = stream.read(2) != GZIP
-        source = plain_from(stream, name)
+        source = plain(stream, MOST, name)
         if isinstance(file, Path) and bare and not file.name.endswith(".tar"):
             return records(np.memmap(file, np.uint8, "r") if file.stat().st_size else b"", name)
         if name.endswith((".tar.gz", ".tgz", ".tar")) or source.peek(512)[257:262] == b"ustar":
             parts = _batches(source, name)
             return np.concatenate(_chosen(parts, split, name))
         return records(bytearray(source.read()), name)
-
-
-def plain_from(stream: BinaryIO, name: str) -> io.BufferedReader:
-    """`plain`, from the start of a stream."""
-    stream.seek(0)
-    return plain(stream, MOST, name)  # type: ignore[return-value]
 
 
 def records(content: Any, name: str) -> Bytes:

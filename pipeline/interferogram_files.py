@@ -41,7 +41,7 @@ class Interferograms:
 
     def __getitem__(self, numbers: Any, /) -> Complex:
         out = np.empty((len(numbers), 1, SIDE, SIDE), np.complex64)
-        names = [self.names[number] for number in numbers]
+        names = [self.names[int(number)] for number in numbers]
         for image, name, content in zip(out, names, self.read(names), strict=True):
             image[0] = one(content, name)
         return out

@@ -65,5 +65,6 @@ def signed_distance(
                 "expected images with pixels above and below one half, got one with an outline "
                 "nowhere; leave it out, or take the field intensity"
             )
-        field[:] = distance_transform_edt(~mask) - distance_transform_edt(mask)
+        outside, within = (np.asarray(distance_transform_edt(m)) for m in (~mask, mask))
+        field[:] = outside - within
     return torch.from_numpy(out) / lattice
