@@ -24,7 +24,9 @@ def page(tmp_path: Path) -> Path:
     """The study smoke, with two axes."""
     values = Study.load("smoke").sections()
     path = tmp_path / "page.yaml"
-    path.write_text(yaml.safe_dump({**values, "variants": AXES}, sort_keys=False), encoding="utf-8")
+    path.write_text(
+        yaml.safe_dump({**values, "variants": AXES}, sort_keys=False), encoding="utf-8"
+    )
     return path
 
 
@@ -79,7 +81,9 @@ def test_a_cover_has_every_variant(page: Path) -> None:
 )
 def test_mistakes_are_one_sentence(variants: object, sentence: str, page: Path) -> None:
     values = yaml.safe_load(page.read_text(encoding="utf-8"))
-    page.write_text(yaml.safe_dump({**values, "variants": variants}, sort_keys=False), encoding="utf-8")
+    page.write_text(
+        yaml.safe_dump({**values, "variants": variants}, sort_keys=False), encoding="utf-8"
+    )
     with pytest.raises(ValueError, match=sentence) as told:
         family(page)
     assert "\n" not in str(told.value)
