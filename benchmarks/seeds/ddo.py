@@ -29,7 +29,9 @@ def _mixture_verdict(found: dict[str, Any]) -> Verdict:
     spectra = {
         name: one["trained"]["log_spectral_distance"] for name, one in found["scores"].items()
     }
-    lost = sum(one["not finite"] + one["ten times too large"] for one in found["diverged"].values())
+    lost = sum(
+        one["not finite"] + one["ten times too large"] for one in found["diverged"].values()
+    )
     trace = [one["ratio"] for name, one in spectra.items() if name.startswith("trace")]
     white = [one["ratio"] for name, one in spectra.items() if name.startswith("white")]
     said = (
@@ -87,8 +89,10 @@ def _flow_verdict(found: dict[str, Any]) -> Verdict:
         "spectrum, structure functions and one-point law at most "
         + ", ".join(f"{number(value)} floors ({name})" for name, value in worst.items())
     )
-    if same and any(name.endswith("64") for name in good) and any(
-        name.endswith("128") for name in good
+    if (
+        same
+        and any(name.endswith("64") for name in good)
+        and any(name.endswith("128") for name in good)
     ):
         return Verdict("confirmed", f"{said}; within two floors: {', '.join(good)}")
     return Verdict("not confirmed", said)
@@ -108,7 +112,10 @@ def _flow_tables(found: dict[str, Any]) -> list[Table]:
 
 def _volcano(archive: Archive, families: dict[str, Family]) -> dict[str, Any]:
     (studies,) = families.values()
-    return {"circular": phases.circular(archive, studies), "scores": scored(archive, studies, FIELDS)}
+    return {
+        "circular": phases.circular(archive, studies),
+        "scores": scored(archive, studies, FIELDS),
+    }
 
 
 def _volcano_verdict(found: dict[str, Any]) -> Verdict:
@@ -153,9 +160,7 @@ DIGITS = ("log_spectral_distance", "w1", "sliced_w1", "energy_distance")
 
 
 def _digits_verdict(found: dict[str, Any]) -> Verdict:
-    ratios = {
-        name: one["trained"]["sliced_w1"]["ratio"] for name, one in found["scores"].items()
-    }
+    ratios = {name: one["trained"]["sliced_w1"]["ratio"] for name, one in found["scores"].items()}
     same = max(ratios.values()) <= 1.25 * min(ratios.values())
     near = max(ratios.values()) <= TWICE
     said = "sliced W1 to the test set over its floor: " + ", ".join(
@@ -182,7 +187,11 @@ def _plates_verdict(found: dict[str, Any]) -> Verdict:
     for view in dict.fromkeys(row["view"] for row in rows):
         own = {row["ensemble"]: row for row in rows if row["view"] == view}
         trained = [row for name, row in own.items() if name.startswith("trained")]
-        best[view] = (min(trained, key=lambda row: row["shift"]), own["other chains"], own["prior"])
+        best[view] = (
+            min(trained, key=lambda row: row["shift"]),
+            own["other chains"],
+            own["prior"],
+        )
     said = "; ".join(
         f"{view}: mean {number(one['shift'])} deviations from MCMC's (prior {number(free['shift'])}, "
         f"other chains {number(floor['shift'])}), deviation {number(one['deviation'])} of MCMC's"
@@ -198,7 +207,12 @@ def _plates_tables(found: dict[str, Any]) -> list[Table]:
     said = found["posterior"]
     keys = ("mean", "shift", "deviation", "w1", "crps", "chains_crps", "z")
     lines = [
-        [row["view"], row["ensemble"], number(row["evaluations"]), *(f"{row[k]:.3f}" for k in keys)]
+        [
+            row["view"],
+            row["ensemble"],
+            number(row["evaluations"]),
+            *(f"{row[k]:.3f}" for k in keys),
+        ]
         for row in said["rows"]
     ]
     head = ["told", "ensemble", "evaluations", "mean", "shift", "deviation", "W1", "CRPS",

@@ -95,10 +95,14 @@ def _images_verdict(found: dict[str, Any]) -> Verdict:
 
 def _images_tables(found: dict[str, Any]) -> list[Table]:
     own = found["likelihoods"]
-    return [
-        likelihood_table(own, "Bounds on images that were held out."),
-        strength_table(own, "Bits a dimension along a, from one network."),
-    ] if own else []
+    return (
+        [
+            likelihood_table(own, "Bounds on images that were held out."),
+            strength_table(own, "Bits a dimension along a, from one network."),
+        ]
+        if own
+        else []
+    )
 
 
 ROWS = (
