@@ -4,7 +4,7 @@
     OMP_NUM_THREADS=1 python -m benchmarks.seeds --root FOLDER         keeps what was made
     OMP_NUM_THREADS=1 python -m benchmarks.seeds --data FOLDER         where MNIST and CIFAR-10 are
     OMP_NUM_THREADS=1 python -m benchmarks.seeds --only mdm_mnist      one row
-    OMP_NUM_THREADS=1 python -m benchmarks.seeds --page                the page alone, from the JSON
+    OMP_NUM_THREADS=1 python -m benchmarks.seeds --page                the page, from the JSON
 
 Some hours on one core. A row whose files are not there is run as far as they are, and says so.
 """

@@ -46,8 +46,8 @@ def _mixture_verdict(found: dict[str, Any]) -> Verdict:
     if flat:
         return Verdict(
             "not confirmed",
-            f"{said}: trace-class noise keeps the spectrum at every resolution, as claimed, but so "
-            "does white noise here, where a network sees whitened waves of all noise alike",
+            f"{said}: trace-class noise keeps the spectrum at every resolution, as claimed, but "
+            "so does white noise here, where a network sees whitened waves of all noise alike",
         )
     return Verdict("not confirmed", said)
 
@@ -85,8 +85,8 @@ def _flow_verdict(found: dict[str, Any]) -> Verdict:
         for name, one in found["scores"].items()
     }
     said = (
-        f"evaluations a member are {'the same' if same else 'not the same'} from 64 to 512 points; "
-        "spectrum, structure functions and one-point law at most "
+        f"evaluations a member are {'the same' if same else 'not the same'} from 64 to 512 "
+        "points; spectrum, structure functions and one-point law at most "
         + ", ".join(f"{number(value)} floors ({name})" for name, value in worst.items())
     )
     if (
@@ -193,8 +193,8 @@ def _plates_verdict(found: dict[str, Any]) -> Verdict:
             own["prior"],
         )
     said = "; ".join(
-        f"{view}: mean {number(one['shift'])} deviations from MCMC's (prior {number(free['shift'])}, "
-        f"other chains {number(floor['shift'])}), deviation {number(one['deviation'])} of MCMC's"
+        f"{view}: mean {number(one['shift'])} deviations from MCMC's (prior "
+        f"{number(free['shift'])}, other chains {number(floor['shift'])}), deviation {number(one['deviation'])} of MCMC's"
         for view, (one, floor, free) in best.items()
     )
     near = all(
@@ -224,8 +224,8 @@ def _plates_tables(found: dict[str, Any]) -> list[Table]:
     ]  # fmt: skip
     return [
         Table(
-            "Posteriors of log a against chains that know the solver: relative L2 of the mean, the "
-            "same in deviations of the posterior, deviation over theirs, W1 of the largest waves, "
+            "Posteriors of log a against chains that know the solver: relative L2 of the mean, "
+            "the same in deviations of the posterior, deviation over theirs, W1 of the largest waves, "
             "fair CRPS of the truth and theirs, mean |z| of the truth (0.8 if right).",
             head,
             lines,

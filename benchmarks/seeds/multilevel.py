@@ -149,7 +149,7 @@ ROWS = (
         "FitzHugh-Nagumo, learnt on 32 x 32, drawn up to 256 x 256",
         ("multilevel_fitzhugh_nagumo",),
         "samples of a network that saw 32 x 32 points are right on up to 256 x 256",
-        "a table of a distance of means and variances, held against training fields; not to be had",
+        "a table of a distance of means and variances to training fields; not to be had",
         _cells,
         _cells_verdict,
         _cells_tables,

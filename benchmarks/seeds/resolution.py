@@ -1,4 +1,4 @@
-"""What a member costs on finer and finer grids, counted: evaluations of the network, and seconds."""
+"""What a member costs on finer grids, counted: evaluations of the network, and seconds."""
 
 from __future__ import annotations
 
