@@ -194,7 +194,8 @@ def _plates_verdict(found: dict[str, Any]) -> Verdict:
         )
     said = "; ".join(
         f"{view}: mean {number(one['shift'])} deviations from MCMC's (prior "
-        f"{number(free['shift'])}, other chains {number(floor['shift'])}), deviation {number(one['deviation'])} of MCMC's"
+        f"{number(free['shift'])}, other chains {number(floor['shift'])}), deviation "
+        f"{number(one['deviation'])} of MCMC's"
         for view, (one, floor, free) in best.items()
     )
     near = all(
@@ -225,8 +226,8 @@ def _plates_tables(found: dict[str, Any]) -> list[Table]:
     return [
         Table(
             "Posteriors of log a against chains that know the solver: relative L2 of the mean, "
-            "the same in deviations of the posterior, deviation over theirs, W1 of the largest waves, "
-            "fair CRPS of the truth and theirs, mean |z| of the truth (0.8 if right).",
+            "the same in deviations of the posterior, deviation over theirs, W1 of the largest "
+            "waves, fair CRPS of the truth and theirs, mean |z| of the truth (0.8 if right).",
             head,
             lines,
         ),

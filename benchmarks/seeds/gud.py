@@ -112,7 +112,8 @@ ROWS = (
         "basis x prior x softness; columns; strips",
         ("gud_mnist", "gud_vorticity", "gud_columns"),
         "likelihood and quality vary smoothly with a, from one network, and are best near "
-        "standard diffusion, a = 1; a field is extended beyond its training width by sliding columns",
+        "standard diffusion, a = 1; a field is extended beyond its training width by sliding "
+        "columns",
         "curves of FID and NLL of CIFAR-10; their numbers are not to be had",
         _grid,
         _grid_verdict,
