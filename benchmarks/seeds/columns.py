@@ -1,0 +1,145 @@
+r"""Strips of vorticity three windows wide: whether a path by column goes on beyond its window.
+
+Autocovariances along columns, C(l) = <u(x) u(x + l)> over rows, places and members in units of
+the solver's variance, of three kinds of pairs: inside a window, across a seam (x before column W
+or 2 W, x + l not) and a whole window apart. Each member is one value; errors are over members.
+
+The box is periodic: in its window the network knows that the last column is the first one's
+neighbour. A strip then cannot go on as a wider box would. What enters is drawn as columns of a
+torus whose others are in the window, and on a torus of W columns the one after the last is the
+first again: the strip tells the first window once more, as far as columns that have left are
+remembered by those on their way. What it can be held against is the solver's own torus, at lags
+below half of it, where a pair is as far apart one way round as in the strip; `apart` says how much
+of a window the next one repeats (1: a copy, 0: nothing). With the exact denoiser of a Gaussian
+torus of 16 columns short lags are the torus's, and a window repeats a tenth (delay 0.5) to a
+quarter (0.7) of the one before and next to nothing of that before it. Windows that are drawn
+independently and put side by side are the control: no correlation across a seam.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pushforward import Archive, Study
+from pushforward.evaluation import stacked
+from pushforward.generative import Surrogate, slide
+from pushforward.training import LIKELIHOOD
+
+MEMBERS, WINDOWS, LAGS = 64, 3, 10
+REFERENCE = 512  # of the solver's members that no training saw
+
+
+def strips(
+    archive: Archive, studies: Mapping[str, Study], members: int = MEMBERS
+) -> dict[str, dict[str, Any]]:
+    """Of every study the bound on the likelihood; of those that can slide strips, for JSON.
+
+    `solver`: variance and autocovariance at lags 1..10 of the torus. `strip` and `independent`
+    (the control): variance by window, autocovariance `inside` and `across` seams, what one and two
+    windows `apart` share, and `worst`, the largest distance from the solver in standard errors.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for name, study in studies.items():
+        training, generation = study.training, study.generation
+        found[name] = {"likelihood": archive.read_json(training, LIKELIHOOD)}
+        surrogate = archive.surrogate(training)
+        if surrogate.basis.kind != "pixel":
+            continue
+        seen, total = training.members + training.held_out, study.simulation.members
+        unseen = range(max(seen, total - REFERENCE), total)
+        known = stacked(archive.open(study.simulation), training, unseen)[:, 0].double()
+        window, options = known.shape[-1], {"sampler": generation.sampler, "batch": members}
+        solver = torus(known)
+        wide = slide(unrolled(surrogate), range(members), WINDOWS * window, **options)
+        parts = surrogate.sample(range(WINDOWS * members), **options)
+        apart = torch.cat(parts.chunk(WINDOWS), -1)
+        found[name] |= {
+            "members": members,
+            "window": window,
+            "solver": solver,
+            "strip": against(measured(wide[:, 0].double(), window, solver), solver),
+            "independent": against(measured(apart[:, 0].double(), window, solver), solver),
+        }
+    return found
+
+
+def unrolled(surrogate: Surrogate) -> Surrogate:
+    """The surrogate of a torus as one that may slide: its network still joins the ends.
+
+    `slide` refuses a periodic box, whose strips repeat themselves; here that is what is measured.
+    """
+    other = copy.deepcopy(surrogate)
+    grid = replace(surrogate.grid, boundary="neumann")
+    other.grid = other.basis.grid = grid
+    if hasattr(other.denoiser, "grids"):
+        other.denoiser.grids = [grid]
+    return other
+
+
+def torus(u: Tensor) -> dict[str, Any]:
+    """Variance and autocovariance at lags 1..10 of fields (member, row, column) on a torus."""
+    scale = float(u.square().mean())
+    lags = range(1, _furthest(u.shape[-1]) + 1)
+    pairs = [u * u.roll(-lag, -1) / scale for lag in lags]
+    own = _told([u.square()])
+    return {
+        "variance": own["value"][0],
+        "error": own["error"][0],
+        "members": len(u),
+        "autocovariance": _told(pairs),
+    }
+
+
+def measured(u: Tensor, window: int, solver: Mapping[str, Any]) -> dict[str, Any]:
+    """Variances and autocovariances of strips (member, row, column) in the solver's units."""
+    u = u / math.sqrt(solver["variance"])
+    place, inside, across = torch.arange(u.shape[-1]) // window, [], []
+    for lag in range(1, _furthest(window) + 1):
+        pairs = u[..., :-lag] * u[..., lag:]
+        same = place[:-lag] == place[lag:]
+        inside.append(pairs[..., same])
+        across.append(pairs[..., ~same])
+    whole = range(window, u.shape[-1], window)
+    return {
+        "variance": _told([part.square() for part in u.split(window, -1)]),
+        "inside": _told(inside),
+        "across": _told(across),
+        "apart": _told([u[..., :-lag] * u[..., lag:] for lag in whole]),
+    }
+
+
+def against(found: dict[str, Any], solver: Mapping[str, Any]) -> dict[str, Any]:
+    """What was measured, with how many standard errors the worst of it is off the solver."""
+    exact = {
+        "variance": {"value": [1.0], "error": [solver["error"] / solver["variance"]]},
+        "inside": solver["autocovariance"],
+        "across": solver["autocovariance"],
+    }
+    worst = {}
+    for key, known in exact.items():
+        here = {name: torch.tensor(values) for name, values in found[key].items()}
+        there = {name: torch.tensor(values) for name, values in known.items()}
+        off = (here["value"] - there["value"]).abs()
+        worst[key] = float((off / torch.hypot(here["error"], there["error"])).max())
+    return found | {"worst": worst}
+
+
+def _furthest(window: int) -> int:
+    """The longest lag: below half of the torus, beyond which it comes back."""
+    return min(LAGS, window // 2 - 1)
+
+
+def _told(each: list[Tensor]) -> dict[str, list[float]]:
+    """The means of quantities (member, ...) with their standard errors over members."""
+    rows = [one.flatten(1).mean(1) for one in each]
+    return {
+        "value": [float(row.mean()) for row in rows],
+        "error": [float(row.std() / math.sqrt(len(row))) for row in rows],
+    }
