@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from benchmarks.seeds import darcy, posteriors
 from pushforward import Study, simulate, train
 from pushforward.solvers import GaussianField, Grid
 
+PAGE = Path(__file__).resolve().parents[2] / "catalogs" / "seeds" / "darcy_inverse.yaml"
 SMALL = [
     "simulation.members=512",
     "simulation.block=256",
@@ -30,7 +32,7 @@ PRIOR = GaussianField.matern(2.0, 0.3, deviation=1.0, mean=False)
 
 
 def page() -> Study:
-    return Study.load("catalogs/seeds/darcy_inverse.yaml", SMALL)
+    return Study.load(PAGE, SMALL)
 
 
 def test_it_runs_and_says_all(archive):
