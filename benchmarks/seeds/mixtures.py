@@ -1,12 +1,15 @@
 r"""Mixtures whose denoiser is known: how far a network is from it, where it learnt and finer.
 
 The score of noised whitened coefficients is (D(xi) - xi) snr, so an error of the denoiser is one
-of the score, and is told relative to what there is to know,
+of the score. It is told as the published code measures it, in units of the noise and in L^2, over
+the whole path, relative to the exact one; and, which is harder, relative to what is not linear:
 
-    sum |D - D*|^2 / sum |D* - D_Gauss|^2,
+    error = sqrt(sum snr c |D - D*|^2 / sum snr c |D* - xi|^2),
+    share = sum |D - D*|^2 / sum |D* - D_Gauss|^2,
 
-D* the exact denoiser of the mixture, D_Gauss the best linear one, for which it is 1. On a finer
-grid the waves that the network never saw are denoised linearly, with their continued spectrum.
+D* the exact denoiser of the mixture, D_Gauss the best linear one, whose share is 1, c the
+variances of the coefficients. On a finer grid the waves that the network never saw are denoised
+linearly, with their continued spectrum.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ from pushforward.solvers import GaussianField, GaussianMixture, Grid, Use
 TIMES, MEMBERS = 12, 256
 
 
+@torch.no_grad()
 def score_errors(archive: Archive, studies: Mapping[str, Study]) -> dict[str, Any]:
     """Relative squared errors of the score on every study's grid, along the path, for JSON.
 
@@ -45,7 +49,9 @@ def score_errors(archive: Archive, studies: Mapping[str, Study]) -> dict[str, An
         exact, linear = of_law(law, basis, grid), _linear(x)
         known = surrogate.basis.mask.shape[1]
         levels = basis_levels(surrogate.levels, x.shape[-1])
-        errors, scale, by_time = 0.0, 0.0, []
+        variance = basis.log_variance.exp().float()
+        sums = torch.zeros(4, dtype=torch.float64)  # of the two fractions
+        linears = torch.zeros(1, dtype=torch.float64)
         for step, t in enumerate(torch.linspace(0.05, 0.95, TIMES)):
             log_snr = levels(t.expand(len(x)))
             eps = basis.noise(0, Use.VALIDATION, numbers, step)
@@ -53,14 +59,20 @@ def score_errors(archive: Archive, studies: Mapping[str, Study]) -> dict[str, An
             own = linear(xi, log_snr)
             own[..., :known] = surrogate.denoiser(xi[..., :known], log_snr[..., :known])
             best = exact(xi.double(), log_snr.double()).float()
-            error = float(((own - best) ** 2).sum())
-            size = float(((best - linear(xi, log_snr)) ** 2).sum())
-            errors, scale = errors + error, scale + size
-            by_time.append(error / size)
+            weight, alone = log_snr.exp() * variance, linear(xi, log_snr)
+            parts = [
+                weight * (own - best) ** 2,
+                weight * (best - xi) ** 2,
+                (own - best) ** 2,
+                (best - alone) ** 2,
+            ]
+            sums += torch.stack([part.double().sum() for part in parts])
+            linears += (weight * (alone - best) ** 2).double().sum()
         found[name] = {
             "points": list(grid.shape),
-            "relative_error": errors / scale,
-            "by_time": by_time,
+            "error": float((sums[0] / sums[1]).sqrt()),
+            "linear_error": float((linears[0] / sums[1]).sqrt()),
+            "share": float(sums[2] / sums[3]),
             "members": count,
         }
     return found
