@@ -120,7 +120,7 @@ class Archive(Inspected):
         if isinstance(known, Simulation):
             effort = Effort.read(self.manifest(spec)["blocks"])
             dataset.attrs |= {"solver": str(effort)} if effort is not None else {}
-            dataset.attrs |= certificate.summary(path.parent)
+            dataset.attrs |= certificate.summary(path.parent) if known.solved else {}
         first = getattr(known, "channels", ())  # a folder lists its arrays in any order
         return dataset[[*first, *sorted({*dataset.data_vars} - {*first}, key=str)]]
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from pushforward import certificate, files
 from pushforward.conditions import Condition
-from pushforward.entries import UPSTREAM, down, origin
+from pushforward.entries import UPSTREAM, down, origin, subject
 from pushforward.places import Place
 
 if TYPE_CHECKING:
@@ -60,11 +60,11 @@ def row(entry: Entry, archive: Archive) -> dict[str, Any]:
         "name": entry.name,
         "kind": entry.kind,
         "complete": entry.sealed,
-        "equation": simulation["equation"]["kind"],
+        "equation": subject(simulation)["kind"],
         "grid": "x".join(map(str, entry.shape)),
         "members": entry.spec.get("members"),
         "seed": entry.spec.get("seed"),
-        **_numbers(simulation["equation"]),
+        **_numbers(subject(simulation)),
         "surrogate": training["surrogate"]["preset"] if training else None,
         **dict(reversed(names.items())),
         "certificate": None if found is None else found.worst.error,

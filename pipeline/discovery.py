@@ -18,6 +18,8 @@ from typing import Any
 
 import xarray as xr
 
+from pushforward.solvers.source import Source
+
 MEMBER = {"long_name": "number of the member", "standard_name": "realization", "units": "1"}
 
 
@@ -29,12 +31,19 @@ def physics(equation: Any, *keywords: str) -> dict[str, str]:
     'navier_stokes, ensemble, solver'
     >>> physics(NavierStokes(viscosity=1e-3))["equation"].split(", ")[0]
     'navier_stokes: viscosity 0.001'
+
+    What stands in an equation's place is said under its own name.
+
+    >>> from pushforward.solvers import Interferograms
+    >>> physics(Interferograms())["data"].split(": ")[0]
+    'interferograms'
     """
     numbers = {one.name: getattr(equation, one.name) for one in fields(equation)}
     said = [f"{k} {v:g}" for k, v in numbers.items() if type(v) in (int, float)]
     words = [equation.kind, "ensemble", *keywords]
     about = f"{equation.kind}: {', '.join(said)}" if said else equation.kind
-    return {"keywords": ", ".join(words), "equation": about}
+    key = "data" if isinstance(equation, Source) else "equation"
+    return {"keywords": ", ".join(words), key: about}
 
 
 def labelled(dataset: xr.Dataset) -> xr.Dataset:

@@ -151,6 +151,15 @@ def origin(spec: Mapping[str, Any]) -> Mapping[str, Any]:
     return down(spec, UPSTREAM)
 
 
+def subject(simulation: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The values of a simulation's equation, or of the data in its place.
+
+    >>> subject({"equation": None, "data": {"kind": "mnist"}})
+    {'kind': 'mnist'}
+    """
+    return simulation.get("data") or simulation["equation"]
+
+
 def down(spec: Mapping[str, Any], kinds: Sequence[str]) -> Mapping[str, Any]:
     """The values that lie in a spec's, of the last of some kinds."""
     for kind in kinds:

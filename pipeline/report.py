@@ -20,6 +20,7 @@ from pushforward.certificate_table import section as certified
 from pushforward.claims import SEEDS, across_seeds
 from pushforward.colours import limits
 from pushforward.control_table import section as controlled
+from pushforward.discovery import physics
 from pushforward.evaluation import (
     CURVES_FILE,
     SCORES_FILE,
@@ -31,7 +32,7 @@ from pushforward.progress import say
 from pushforward.samples import samples
 from pushforward.score_table import score_table
 from pushforward.shelf import REPORT
-from pushforward.spec import Evaluation
+from pushforward.spec import Evaluation, Simulation
 from pushforward.study import Study
 
 FILE = REPORT
@@ -76,7 +77,7 @@ def report(
         page.section("Curves", *_curves(curves)),
         page.section("Scores", *score_table(scores)),
         page.section("Controls", *controlled(_controls(evaluation, archive), scores)),
-        page.section("Solver", *certified(study.simulation, archive)),
+        page.section(*_source(study.simulation, archive)),
         page.section("Training", *learnt.training(study.training, archive)),
         page.section("Use the ensemble", *origin.usage(study, archive)),
         page.section("Provenance", *origin.provenance(study, archive, scores.attrs)),
@@ -84,6 +85,14 @@ def report(
     path = archive.write_text(evaluation, FILE, page.document(study.title, "\n".join(body)))
     say(f"report: {path}")
     return path
+
+
+def _source(simulation: Simulation, archive: Archive) -> list[str]:
+    """The heading and the section on the solver, or on the data where there is none."""
+    if simulation.solved:
+        return ["Solver", *certified(simulation, archive)]
+    about = physics(simulation.subject)["data"]
+    return ["Data", page.paragraph(f"Drawn or read, not solved for: {escape(about)}.")]
 
 
 def default_title(evaluation: Evaluation) -> str:

@@ -53,7 +53,7 @@ def _mixture_verdict(found: dict[str, Any]) -> Verdict:
 
 
 def _mixture_tables(found: dict[str, Any]) -> list[Table]:
-    about = "Trained (Gaussian surrogate) over the law's own floor, on 256 points."
+    about = "Trained (Gaussian surrogate) over the law's own floor, on the points learnt on."
     lines = [
         [name, str(one["not finite"]), str(one["ten times too large"]), str(one["members"])]
         for name, one in found["diverged"].items()

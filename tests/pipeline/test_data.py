@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from pushforward import Archive, Simulation, Study, simulate, train
+from pushforward import Archive, Simulation, Study, certify, evaluate, generate, simulate, train
 from pushforward.batches import Streamed, load
 from pushforward.images import Images
 from pushforward.preparation import prepare
+from pushforward.report import report
 from pushforward.solvers import GaussianField, GaussianMixture, Grid, NavierStokes, Ramp
 
 WALLS = Grid((16, 16), (1.0, 1.0), "neumann")
@@ -27,7 +28,7 @@ PAGE = {
     "training.steps": 2,
     "training.batch": 4,
     "training.calibration": 4,
-    "evaluation.members": 2,
+    "evaluation.members": 8,
     "generation.members": 8,
 }
 
@@ -122,3 +123,23 @@ def test_a_coarser_grid_is_read_as_it_comes(tmp_path: Path) -> None:
 def test_a_grid_that_is_not_coarser_is_refused(shape: list[int]) -> None:
     with pytest.raises(ValueError, match="expected"):
         study(**{"training.grid": {"shape": shape}})
+
+
+def test_a_list_and_a_report_speak_of_data(tmp_path: Path) -> None:
+    archive, small = (
+        Archive(tmp_path),
+        study(**{"evaluation.splits": 4, "evaluation.bootstrap": 4}),
+    )
+    simulate(small.simulation, archive)
+    train(small.training, archive)
+    generate(small.generation, archive)
+    evaluate(small.evaluation, archive)
+    assert set(archive.table().equation) == {"gaussian_mixture"}
+    (found,) = archive.search("data=gaussian_mixture", kind="simulation")
+    assert found.name == small.simulation.name
+    assert "certificate" not in archive.open(small.simulation).attrs
+    said = report(small.evaluation, archive).read_text(encoding="utf-8")
+    assert "Drawn or read, not solved for: gaussian_mixture" in said
+    assert "Certificate" not in said
+    with pytest.raises(ValueError, match="expected an equation to solve"):
+        certify(small.simulation, archive)
