@@ -30,7 +30,7 @@ the fields' units, is whitened again by the mean of where it comes to,
 
 and its noise is addressed by its number in the strip. So a wider strip has the same columns first.
 
-    Gerdes et al., GUD (2024), arXiv:2410.02667, section 5, for images extended by a column path
+    Gerdes et al., GUD (2024), arXiv:2410.02667, figure 6: images extended to the right
 """
 
 from __future__ import annotations

@@ -22,6 +22,7 @@ V = TypeVar("V", bound=Value)
 POINTS = {1: 32, 2: 16, 3: 8}
 SOLVER_STEPS = 24
 MEMBERS = 16
+DRAWS = 8  # of splits and bootstraps
 
 
 def shrink(evaluation: Evaluation) -> Evaluation:
@@ -50,8 +51,8 @@ def shrink(evaluation: Evaluation) -> Evaluation:
         evaluation,
         generation=_generation(generation, small, count),
         members=count,
-        splits=min(evaluation.splits, 20),
-        bootstrap=min(evaluation.bootstrap, 20),
+        splits=min(evaluation.splits, DRAWS),
+        bootstrap=min(evaluation.bootstrap, DRAWS),
     )
 
 

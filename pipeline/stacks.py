@@ -73,13 +73,19 @@ class Stack:
             f"{COLLECTIONS['volcano'].hint}give simulation.location=FOLDER"
         )
 
+    def __len__(self) -> int:
+        """How many images the files hold; raises what `paths` does."""
+        return sum(each.shape[0] for each in self._pages())
+
     def take(self, numbers: NDArray[np.int64]) -> NDArray[Any]:
         """The images of these numbers (member, channel, row, column), of the format's type.
 
         Raises ValueError for numbers beyond the last one, and for files of another format.
         """
-        pages = [each for path, split in self.paths() for each in _opened(self.kind, path, split)]
-        return taken(pages, numbers, self.kind)
+        return taken(self._pages(), numbers, self.kind)
+
+    def _pages(self) -> list[Pages]:
+        return [each for path, split in self.paths() for each in _opened(self.kind, path, split)]
 
 
 def taken(pages: Sequence[Pages], numbers: NDArray[np.int64], kind: str) -> NDArray[Any]:

@@ -29,6 +29,8 @@ from pushforward.mistakes import sentence, unknown
 from pushforward.smoke import shrink
 from pushforward.spec import KINDS, Evaluation, Generation, Simulation, Training
 
+SEEDS = "seeds"  # the folder of the catalogue with the papers' experiments
+
 
 class Study(Value):
     """One lineage with a title: what a catalogue entry holds and `pushforward run` runs.
@@ -171,10 +173,13 @@ def page(source: str | Path) -> dict[str, Any]:
 
     Raises FileNotFoundError for one that is not there, ValueError for what is no mapping.
 
-    >>> page("smoke")["title"]
-    'Smoke'
+    >>> page("smoke")["title"], page("seeds/multilevel_mixture")["title"][:20]
+    ('Smoke', 'Multilevel diffusion')
     """
-    return read(source, resources.files("pushforward.catalogs"), "study")
+    shelf, parts = resources.files("pushforward.catalogs"), Path(source).parts
+    if len(parts) == 2 and parts[0] == SEEDS and not Path(source).is_file():
+        return read(parts[1], shelf.joinpath(SEEDS), "study")
+    return read(source, shelf, "study")
 
 
 def _parsed(text: str) -> tuple[str, Any]:

@@ -67,7 +67,12 @@ def test_templates_of_clusters_are_installed() -> None:
     names = {entry.name for entry in folder.iterdir()}
     assert {"train.sbatch", "study.sbatch", "local.yaml", "dask.yaml", "slurm.yaml"} <= names
     data = PROJECT["tool"]["setuptools"]["package-data"]["pushforward.catalogs"]
-    assert data == ["clusters/*.sbatch", "clusters/*.yaml"]
+    assert data == ["clusters/*.sbatch", "clusters/*.yaml", "seeds/*.yaml"]
+
+
+def test_the_experiments_of_the_seeds_are_installed() -> None:
+    folder = resources.files("pushforward.catalogs") / "seeds"
+    assert {"ddo_mixture.yaml", "mdm_mnist.yaml"} <= {entry.name for entry in folder.iterdir()}
 
 
 @pytest.mark.parametrize(

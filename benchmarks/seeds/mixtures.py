@@ -1,7 +1,7 @@
-r"""Mixtures whose denoiser is known: how far a network is from it, on the grid it learnt and finer.
+r"""Mixtures whose denoiser is known: how far a network is from it, where it learnt and finer.
 
-The score of noised whitened coefficients is (D(xi) - xi) snr, so an error of the denoiser is one of
-the score, and is told relative to what there is to know,
+The score of noised whitened coefficients is (D(xi) - xi) snr, so an error of the denoiser is one
+of the score, and is told relative to what there is to know,
 
     sum |D - D*|^2 / sum |D* - D_Gauss|^2,
 

@@ -7,7 +7,8 @@ density exp(-Phi) with respect to the prior. The proposal
 
 leaves the prior as it is, so it is accepted with probability min(1, exp(Phi(u) - Phi(u'))), in
 which the prior does not appear. One b serves all chains. It is moved while they burn in, towards
-`AIM` of all proposals accepted, and stays where it is then.
+`AIM` of all proposals accepted, and stays where it is then. Over the first half of burning in Phi
+is turned on, as the square of the step: at once it would leave chains where they first fell.
 
 Many chains run as one batch. Whether they have forgotten where they began, draws of the prior, is
 told by split R-hat, and what their draws are worth by the effective sample size, with Geyer's
@@ -28,11 +29,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from pushforward.solvers import GaussianField, Grid, Use
+from pushforward.solvers import Grid, Use
 from pushforward.solvers.normals import uniforms
 from pushforward.solvers.white_noise import white
 
 AIM = 0.25  # of all proposals
+LARGEST = 0.6  # step: longer ones gain little, and far out find nothing that is accepted
 
 
 @dataclass(frozen=True)
@@ -60,38 +62,34 @@ class Length:
 
 @dataclass(frozen=True, eq=False)
 class Chains:
-    """Draws (draw, chain, *grid) of the posterior, the share of proposals accepted after burning
-    in, and the step b."""
+    """White coefficients (draw, chain, *grid.spectral_shape) of the posterior's draws, the share
+    of proposals accepted after burning in, and the step b."""
 
     draws: Tensor
     accepted: float
     step: float
 
 
-def run(
-    prior: GaussianField,
-    grid: Grid,
-    misfit: Callable[[Tensor], Tensor],
-    length: Length,
-) -> Chains:
-    """Chains from draws of the prior; `misfit` takes fields (chain, *grid) to Phi (chain,).
+def run(misfit: Callable[[Tensor], Tensor], grid: Grid, length: Length) -> Chains:
+    """Chains from draws of the prior, in the white coefficients w of fields C^{1/2} w.
 
-    Raises FloatingPointError for a misfit that is no number.
+    `misfit` takes them (chain, *grid.spectral_shape) to Phi (chain,). Raises FloatingPointError
+    for a misfit that is no number.
     """
     members, words = range(length.chains), [torch.arange(1)]
-    root = prior.symbol(grid).sqrt()  # once: this is called thousands of times
-    u = grid.ifft(root * white(members, grid, length.seed, Use.PRIOR))
-    phi, b, kept, accepted = misfit(u), 0.5, [], 0.0
+    u = white(members, grid, length.seed, Use.PRIOR)
+    phi, b, kept, accepted = misfit(u), LARGEST / 2, [], 0.0
     for i in range(length.burn_in + length.steps):
-        xi = root * white(members, grid, length.seed, Use.CHURN, step=i)
-        new = proposed(u, grid.ifft(xi), b)
+        xi = white(members, grid, length.seed, Use.CHURN, step=i)
+        new = proposed(u, xi, b)
         other = misfit(new)
         if not bool(other.isfinite().all()):
             raise FloatingPointError(
                 f"the misfit of chain {int(other.isfinite().int().argmin())} at step {i} is "
                 "no number; give one that is finite for all draws of the prior"
             )
-        chance = (phi - other).clamp_max(0).exp()
+        heat = min(1.0, (2 * (i + 1) / length.burn_in) ** 2) if i < length.burn_in else 1.0
+        chance = (heat * (phi - other)).clamp_max(0).exp()
         yes = uniforms(length.seed, Use.CHURN, members, words, step=i)[:, 0] < chance
         u = torch.where(yes.view(-1, *[1] * grid.ndim), new, u)
         phi = torch.where(yes, other, phi)
@@ -110,12 +108,12 @@ def proposed(u: Tensor, xi: Tensor, b: float) -> Tensor:
 
 
 def moved(b: float, accepted: float, i: int) -> float:
-    """The i-th change of a step (Robbins, Monro): of its log odds, so that it stays below 1."""
-    odds = math.log(b / (1 - b)) + 5 * (accepted - AIM) / math.sqrt(i + 25)
-    return 1 / (1 + math.exp(-odds))
+    """The i-th change of a step (Robbins, Monro), in log odds: it stays below the largest."""
+    odds = math.log(b / (LARGEST - b)) + 5 * (accepted - AIM) / math.sqrt(i + 25)
+    return LARGEST / (1 + math.exp(-min(odds, 10.0)))
 
 
-def r_hat(x: Float[Tensor, "draw chain *some"]) -> Float[Tensor, "*some"]:
+def r_hat(x: Float[Tensor, "draw chain ..."]) -> Float[Tensor, ...]:
     """Split R-hat: the deviation over all half chains, over that within one; 1 where they agree.
 
     >>> x = torch.randn(100, 8, 1, generator=torch.Generator().manual_seed(0))
@@ -126,7 +124,7 @@ def r_hat(x: Float[Tensor, "draw chain *some"]) -> Float[Tensor, "*some"]:
     return (total / within).sqrt()
 
 
-def effective_size(x: Float[Tensor, "draw chain *some"]) -> Float[Tensor, "*some"]:
+def effective_size(x: Float[Tensor, "draw chain ..."]) -> Float[Tensor, ...]:
     """How many independent draws would know the mean as well.
 
     >>> x = torch.randn(200, 8, 1, generator=torch.Generator().manual_seed(0))

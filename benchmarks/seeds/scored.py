@@ -18,8 +18,8 @@ def scored(
 ) -> dict[str, dict[str, Any]]:
     """Some scores of every study: the largest over its variables as a multiple of the floor.
 
-    Of each: value, error, floor, ratio and whether it is inside, of the trained ensemble and of the
-    Gaussian one; and how many of all scores are inside.
+    Of each: value, error, floor, ratio and whether it is inside, of the trained ensemble and of
+    the Gaussian one; and how many of all scores are inside.
     """
     return {
         name: _study(restore(archive.read_json(study.evaluation, SCORES_FILE)), names)

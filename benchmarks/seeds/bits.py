@@ -1,0 +1,34 @@
+"""Likelihoods that trainings measured on members they held out: bits or nats a dimension."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pushforward import Archive, Study
+from pushforward.training import LIKELIHOOD
+
+KEYS = (
+    "bits_per_dimension",
+    "bits_error",
+    "gaussian_bits_per_dimension",
+    "nats_per_dimension",
+    "gaussian_nats_per_dimension",
+    "gain_per_member",
+    "gain_error",
+    "members",
+)
+
+
+def likelihoods(archive: Archive, studies: Mapping[str, Study]) -> dict[str, Any]:
+    """The bounds of every study, and along the strengths of its path where it has a range."""
+    found = {}
+    for name, study in studies.items():
+        said = archive.read_json(study.training, LIKELIHOOD)
+        found[name] = {key: said[key] for key in KEYS if key in said}
+        if "strengths" in said:
+            found[name]["strengths"] = [
+                {key: one[key] for key in ("strength", *KEYS[:6]) if key in one}
+                for one in said["strengths"]
+            ]
+    return found

@@ -1,0 +1,158 @@
+"""Rows of multilevel diffusion (Hagemann et al., arXiv:2303.04772)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from benchmarks.markdown import number
+from benchmarks.seeds import mixtures, warm
+from benchmarks.seeds.cells import score_table
+from benchmarks.seeds.row import Family, Row, Table, Verdict
+from benchmarks.seeds.scored import scored
+from pushforward import Archive
+
+PAPER = "Multilevel"
+SCORES = ("log_spectral_distance", "w1", "sliced_w1", "energy_distance")
+KNOWN = 0.1  # of what there is to know, that a score error may be
+TWICE = 2.0
+
+
+def _mixture(archive: Archive, families: dict[str, Family]) -> dict[str, Any]:
+    (studies,) = families.values()
+    return {
+        "errors": mixtures.score_errors(archive, studies),
+        "scores": scored(archive, studies, SCORES),
+    }
+
+
+def _mixture_verdict(found: dict[str, Any]) -> Verdict:
+    errors = {name: one["relative_error"] for name, one in found["errors"].items()}
+    said = "squared error of the score over what a linear one leaves: " + ", ".join(
+        f"{number(error)} on {name} x {name} points" for name, error in errors.items()
+    )
+    return Verdict("confirmed" if max(errors.values()) <= KNOWN else "not confirmed", said)
+
+
+def _mixture_tables(found: dict[str, Any]) -> list[Table]:
+    lines = [
+        [name, f"{one['relative_error']:.4f}", f"{max(one['by_time']):.4f}", str(one["members"])]
+        for name, one in found["errors"].items()
+    ]
+    head = ["points an axis", "relative error of the score", "at the worst time", "members"]
+    about = "Trained (Gaussian surrogate) over the law's own floor."
+    return [
+        Table("Against the score in closed form; 1 is a linear denoiser.", head, lines),
+        score_table(found["scores"], SCORES, about),
+    ]
+
+
+def _digits(archive: Archive, families: dict[str, Family]) -> dict[str, Any]:
+    return {
+        "scores": scored(archive, families["multilevel_mnist"], SCORES),
+        "race": warm.race(archive, families["multilevel_warm_start"]),
+    }
+
+
+def _by_prior(found: dict[str, Any], score: str) -> dict[str, list[float]]:
+    """The ratios of every prior to the floor, coarse to fine."""
+    out: dict[str, list[float]] = {}
+    for name, one in found["scores"].items():
+        out.setdefault(name.split(", ")[0], []).append(one["trained"][score]["ratio"])
+    return out
+
+
+def _said(ratios: dict[str, list[float]]) -> str:
+    return "; ".join(f"{prior} {', '.join(map(number, each))}" for prior, each in ratios.items())
+
+
+def _digits_verdict(found: dict[str, Any]) -> Verdict:
+    ratios, speed = _by_prior(found, "sliced_w1"), found["race"]["ratio"]
+    said = f"sliced W1 over its floor on 32, 50, 64 points: {_said(ratios)}"
+    said += (
+        f"; a warm start reaches the cold one's loss in {number(speed)} of its time"
+        if speed is not None
+        else "; a warm start does not reach the cold one's loss"
+    )
+    trace = [each for prior, each in ratios.items() if prior != "standard"]
+    kept = min(max(each) / each[0] for each in trace) <= 1.25
+    better = min(max(each) for each in trace) < max(ratios["standard"])
+    if kept and better and speed is not None and speed < 1:
+        return Verdict("confirmed", said)
+    return Verdict("not confirmed", said)
+
+
+def _digits_tables(found: dict[str, Any]) -> list[Table]:
+    race = found["race"]
+    lines = [
+        [name, number(one["seconds"]), f"{one['loss']:.4f}", number(one["reached_seconds"]),
+         number(one["reached_cost"])]
+        for name, one in race["starts"].items()
+    ]  # fmt: skip
+    head = ["start", "seconds", "held-out loss at the end", "seconds to the cold one's loss",
+            "the same in steps on the finest grid"]  # fmt: skip
+    about = "Trained (Gaussian surrogate) against digits of the test set, over their own floor."
+    return [
+        score_table(found["scores"], SCORES, about),
+        Table("Warm and cold: the cold one's loss is met within 2 %.", head, lines),
+    ]
+
+
+def _cells(archive: Archive, families: dict[str, Family]) -> dict[str, Any]:
+    (studies,) = families.values()
+    return {"scores": scored(archive, studies, SCORES)}
+
+
+def _cells_verdict(found: dict[str, Any]) -> Verdict:
+    ratios = _by_prior(found, "sliced_w1")
+    said = f"sliced W1 over its floor on 32 to 256 points: {_said(ratios)}"
+    trace = {prior: each for prior, each in ratios.items() if prior != "white"}
+    kept = all(max(each) <= TWICE for each in trace.values())
+    return Verdict("confirmed" if kept else "not confirmed", said)
+
+
+def _cells_tables(found: dict[str, Any]) -> list[Table]:
+    about = (
+        "The worse of both species, trained (Gaussian surrogate) over the solver's own floor; "
+        "learnt on 32 x 32 points."
+    )
+    return [score_table(found["scores"], SCORES, about)]
+
+
+ROWS = (
+    Row(
+        "multilevel_mixture",
+        PAPER,
+        "a mixture of Gaussian fields, 2-D",
+        ("multilevel_mixture",),
+        "a score learnt on 32 x 32 points is right there and on 64 x 64",
+        "curves; their numbers are not to be had",
+        _mixture,
+        _mixture_verdict,
+        _mixture_tables,
+    ),
+    Row(
+        "multilevel_mnist",
+        PAPER,
+        "MNIST from 32 to 50 and 64 points, and a warm start",
+        ("multilevel_mnist", "multilevel_warm_start"),
+        "trace-class priors keep the quality on grids finer than the training's, white noise does "
+        "not; a warm start on a coarse grid reaches a quality sooner",
+        "a table of sliced Wasserstein distances and curves; their numbers are not to be had",
+        _digits,
+        _digits_verdict,
+        _digits_tables,
+        gpu=True,
+    ),
+    Row(
+        "multilevel_fitzhugh_nagumo",
+        PAPER,
+        "FitzHugh-Nagumo, learnt on 32 x 32, drawn up to 256 x 256",
+        ("multilevel_fitzhugh_nagumo",),
+        "samples of a network that saw 32 x 32 points are right on up to 256 x 256",
+        "a table of a distance of means and variances to training fields; not to be had",
+        _cells,
+        _cells_verdict,
+        _cells_tables,
+        gpu=True,
+    ),
+)
