@@ -23,12 +23,14 @@ from pushforward.members import Members
 
 POOL = 2048  # unseen members at most
 CHUNK = 64  # members that are complex at once
+SHORT = {"circular_variance": "variance", "circular_skewness": "skewness", "total": "total"}
 
 
 def circular(archive: Archive, studies: Mapping[str, Study]) -> dict[str, dict[str, Any]]:
-    """Distances of circular variance, skewness and their sum, for JSON.
+    """Distances of circular variance and skewness and their sum `total`, for JSON.
 
-    Of the ensembles `trained` and `gaussian` by statistic: value, error, floor and floor_high.
+    Of every study the ensembles `trained` and `gaussian`, by statistic: value, error, floor,
+    floor_high and members.
     """
     return {name: _study(archive, study) for name, study in studies.items()}
 
@@ -45,9 +47,6 @@ def _study(archive: Archive, study: Study) -> dict[str, Any]:
     control = gaussian(study.evaluation, archive, range(count), grid)
     names = study.simulation.channels
     return {
-        "points": list(grid.shape),
-        "members": count,
-        "pool": len(pool),
         "trained": distances(ours, pool, names),
         "gaussian": distances(control, pool, names),
     }
@@ -60,8 +59,9 @@ def distances(ours: Tensor, pool: Tensor, names: tuple[str, ...]) -> dict[str, d
     theirs = whole.isel(member=slice(len(pool) - len(ours), None))
     found = circular_distances(labelled(ours, parts), theirs, pool=whole, parts=parts)
     return {
-        str(statistic): {key: float(one) for key, one in found.sel(statistic=statistic).items()}
-        for statistic in found.statistic.values
+        short: {key: float(one) for key, one in found.sel(statistic=statistic).items()}
+        | {"members": len(ours)}
+        for statistic, short in SHORT.items()
     }
 
 

@@ -30,9 +30,11 @@ Point = Mapping[str, float]
 def race(archive: Archive, studies: Mapping[str, Study]) -> dict[str, Any]:
     """The curves of both starts, and how long each takes to two losses, for JSON.
 
-    `curves`: step, seconds, cost (in steps of the finest grid) and loss at every test. `targets`:
-    the cold one's final loss x 1.02 and its loss at half of its steps, with the seconds, cost and
-    step at which each start first reaches them (None: never) and the ratios warm / cold.
+    `ratio`: the warm one's time to the cold one's final loss x 1.02 over the cold one's, in steps
+    of the finest grid (None: never). `starts`: seconds and loss at the end, and when that loss is
+    reached. `curves`: step, seconds, cost and loss at every test. `targets`: that loss, and the
+    cold one's at half of its steps, with the seconds, cost and step at which each start first
+    reaches them and the ratios warm / cold.
 
     Raises ValueError for studies other than these two, and for curves without tests.
     """
@@ -51,14 +53,24 @@ def race(archive: Archive, studies: Mapping[str, Study]) -> dict[str, Any]:
             raise ValueError(
                 f"expected tests in {training.name}, got none; train with training.held_out"
             )
-    final = curves[COLD][-1]["loss"]
+    final = WITHIN * curves[COLD][-1]["loss"]
     half = between(curves[COLD], "step", studies[COLD].training.steps / 2)
+    there = compared(curves, final)
     return {
+        "ratio": there["ratio"]["cost"],
+        "starts": {
+            name: {
+                "seconds": one[-1]["seconds"],
+                "loss": one[-1]["loss"],
+                "reached_seconds": there[name]["seconds"],
+                "reached_cost": there[name]["cost"],
+            }
+            for name, one in curves.items()
+        },
         "curves": curves,
-        "step costs": costs,
-        "final": {name: one[-1]["loss"] for name, one in curves.items()},
+        "step_costs": costs,
         "targets": {
-            "final": {"loss": WITHIN * final, **compared(curves, WITHIN * final)},
+            "final": {"loss": final, **there},
             "half": {"loss": half, **compared(curves, half)},
         },
     }
