@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,8 @@ def test_garbage_of_a_page_is_what_none_of_its_variants_names(
     for verb in ("simulate", "train"):
         chosen = ("--variant", "second", "--variant", "8")
         assert said(capfd, verb, page, "--root", root, *chosen, *PLAIN)[0] == 0
+    for path in [*root.rglob("*"), *root.iterdir()]:
+        os.utime(path, (0, 0))  # what is new may have a writer
     code, out, _ = said(capfd, "gc", page, "--root", root, "--yes")
     assert (code, out) == (0, f"{root}: nothing to remove\n")
     code, out, _ = said(capfd, "gc", "smoke", "--root", root, "--yes")
