@@ -4,8 +4,8 @@ r"""The fourth verb: score an ensemble against solver members that training neve
     gaussian   the same members of the same surrogate with its network left out: what training with
                no steps gives, so that the difference is what training brought
     reference  the last `members` of the simulation, which are the last of the pool
-    pool       all simulated members that are neither learnt from nor held out for validation; the
-               floors are splits of it (`pushforward.floors`)
+    pool       all simulated members that are neither learnt from nor held out for validation, or
+               the last few of them; the floors are splits of it (`pushforward.floors`)
 
 A generation on another grid is the same functions at other points: everything is restricted to
 the coarser of the two grids, mode by mode, and compared there. Several channels and times are
@@ -73,9 +73,9 @@ def evaluate(
     simulated = archive.open(training.simulation)
     generated = archive.open(generation)
     grid = common(generation.target, training.simulation.grid)
-    size, seen = evaluation.members, training.members + training.held_out
+    size, unseen = evaluation.members, evaluation.unseen
     solver = members(simulated, training, training.simulation.grid, grid)
-    pool = solver[seen:]
+    pool = solver[unseen.start :]
     sets = {
         "trained": members(generated, training, generation.target, grid)[:size],
         "gaussian": Members(size, _Gaussian.of(generation, archive, grid)),

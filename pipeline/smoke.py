@@ -51,6 +51,7 @@ def shrink(evaluation: Evaluation) -> Evaluation:
         evaluation,
         generation=_generation(generation, small, count),
         members=count,
+        pool=None,
         splits=min(evaluation.splits, DRAWS),
         bootstrap=min(evaluation.bootstrap, DRAWS),
     )

@@ -276,8 +276,8 @@ class Evaluation(Spec):
     """How far an ensemble is from solver members that training never saw, beside their own spread.
 
     The reference is the last `members` of the simulation; floors come from random splits of all
-    members that training never saw, at least four times as many. Scores of pairs of members
-    compare at most `pairs` of a side.
+    members that training never saw, at least four times as many, or of the last `pool` of them.
+    Scores of pairs of members compare at most `pairs` of a side.
 
     >>> from pushforward.study import Study
     >>> Study.load("smoke", ["evaluation.members=1000000"])
@@ -288,6 +288,7 @@ class Evaluation(Spec):
     kind: ClassVar[str] = "evaluation"
     verb: ClassVar[str] = "evaluate"
     above: ClassVar[str | None] = "generation"
+    later: ClassVar[frozenset[str]] = frozenset({"pool"})
 
     generation: Generation
     members: Annotated[int, Field(ge=2)] = 256
@@ -295,15 +296,16 @@ class Evaluation(Spec):
     bootstrap: Count = 200
     seed: Seed = 0
     pairs: Annotated[int, Field(ge=2)] = 1024
+    pool: Count | None = None
 
     @model_validator(mode="after")
     def _check(self) -> Evaluation:
-        training = self.generation.training
-        unseen = training.simulation.members - training.members - training.held_out
+        unseen = len(self.unseen)
         if unseen < POOL * self.members:
+            more = "simulation.members" if self.pool is None else "evaluation.pool"
             raise ValueError(
                 f"expected {POOL} x {self.members} simulated members that training does not see, "
-                f"got {max(unseen, 0)}; raise simulation.members or lower evaluation.members"
+                f"got {unseen}; raise {more} or lower evaluation.members"
             )
         if self.generation.members < self.members:
             raise ValueError(
@@ -311,6 +313,13 @@ class Evaluation(Spec):
                 f"{self.generation.members}; raise generation.members"
             )
         return self
+
+    @property
+    def unseen(self) -> range:
+        """The simulated members that training does not see, which floors are made of."""
+        training = self.generation.training
+        seen, total = training.members + training.held_out, training.simulation.members
+        return range(seen if self.pool is None else max(seen, total - self.pool), total)
 
 
 KINDS: dict[str, type[Spec]] = {
