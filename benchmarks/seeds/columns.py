@@ -31,7 +31,7 @@ from benchmarks.seeds.cells import likelihood_table
 from benchmarks.seeds.row import Table
 from pushforward import Archive, Study
 from pushforward.evaluation import stacked
-from pushforward.generative import Surrogate, slide
+from pushforward.generative import NeuralDenoiser, Surrogate, slide
 from pushforward.training import LIKELIHOOD
 
 MEMBERS, WINDOWS, LAGS = 64, 3, 10
@@ -130,7 +130,7 @@ def unrolled(surrogate: Surrogate) -> Surrogate:
     other = copy.deepcopy(surrogate)
     grid = replace(surrogate.grid, boundary="neumann")
     other.grid = other.basis.grid = grid
-    if hasattr(other.denoiser, "grids"):
+    if isinstance(other.denoiser, NeuralDenoiser):
         other.denoiser.grids = [grid]
     return other
 
