@@ -13,8 +13,9 @@ below half of it, where a pair is as far apart one way round as in the strip; `a
 of a window the next one repeats (1: a copy, 0: nothing). With the exact denoiser of a Gaussian
 torus of 16 columns short lags are the torus's, and a window repeats a tenth (delay 0.5) to a
 quarter (0.7) of the one before and next to nothing of that before it. Windows that are drawn
-independently and put side by side are the control: no correlation across a seam. They have the gains of the calibration, which `slide` does
-not apply: an amplitude that a strip lacks is the network's, a seam is not.
+independently and put side by side are the control: no correlation across a seam. They have the
+gains of the calibration, which `slide` does not apply: an amplitude that a strip lacks is the
+network's, a seam is not.
 """
 
 from __future__ import annotations
