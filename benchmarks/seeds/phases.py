@@ -59,7 +59,7 @@ def distances(ours: Tensor, pool: Tensor, names: tuple[str, ...]) -> dict[str, d
     theirs = whole.isel(member=slice(len(pool) - len(ours), None))
     found = circular_distances(labelled(ours, parts), theirs, pool=whole, parts=parts)
     return {
-        short: {key: float(one) for key, one in found.sel(statistic=statistic).items()}
+        short: {str(key): float(one) for key, one in found.sel(statistic=statistic).items()}
         | {"members": len(ours)}
         for statistic, short in SHORT.items()
     }

@@ -80,14 +80,14 @@ def mixture(archive: Archive) -> dict[str, Study]:
 
 @pytest.fixture(scope="module")
 def volcano(archive: Archive) -> dict[str, Study]:
-    return made(archive, "ddo_volcano", "generation")
+    return made(archive, "ddo_volcano", "generation", ["training.steps=4"])
 
 
 # strips
 
 
 def test_strips_of_every_order(archive: Archive) -> None:
-    studies = made(archive, "gud_columns", "training")
+    studies = made(archive, "gud_columns", "training", ["training.steps=4"])
     found = columns.strips(archive, studies, members=4)
     assert list(found["orders"]) == ["b 0.5", "b 0.3", "haar and columns"]
     assert "strips of b 0.5 3 windows wide" in found["said"]
