@@ -24,14 +24,16 @@ from typing import Any
 
 import torch
 
-from benchmarks.seeds import ddo, gud, mdm, multilevel
+from benchmarks.seeds import ddo, ddo_darcy, ddo_images, gud, mdm, multilevel
 from benchmarks.seeds.costs import costs
 from benchmarks.seeds.page import written
 from benchmarks.seeds.row import Family, Row
 from pushforward import Archive, Study
 from pushforward.variants import cover, family
 
-ROWS = (*ddo.ROWS, *multilevel.ROWS, *gud.ROWS, *mdm.ROWS)
+ROWS = tuple(
+    row for room in (ddo, ddo_images, ddo_darcy, multilevel, gud, mdm) for row in room.ROWS
+)
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = ROOT / "catalogs" / "seeds"
 RESULTS = ROOT / "docs" / "results" / "seeds"
