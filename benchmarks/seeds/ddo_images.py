@@ -13,6 +13,11 @@ from benchmarks.seeds.scored import scored
 from pushforward import Archive
 
 
+# W1 of circular variance and skewness of 1024 samples against all 4096 real interferograms: learnt
+# and drawn on 120 points, and learnt on 60 and drawn on 120
+PUBLISHED = {"60": (0.0174, 0.0516), "120": (0.0410, 0.1119)}
+
+
 def _volcano(archive: Archive, families: dict[str, Family]) -> dict[str, Any]:
     (studies,) = families.values()
     return {
@@ -22,23 +27,23 @@ def _volcano(archive: Archive, families: dict[str, Family]) -> dict[str, Any]:
 
 
 def _volcano_verdict(found: dict[str, Any]) -> Verdict:
-    own = {name: one["trained"]["total"]["value"] for name, one in found["circular"].items()}
-    published = {"60": 0.0690, "120": 0.1529}  # not resp. learnt on half the points
+    own = {name: one["trained"]["total"] for name, one in found["circular"].items()}
     said = "; ".join(
-        f"drawn on {name}: distances {value:.3f} together (published "
-        f"{published.get(name, float('nan')):.3f}, of other data)"
-        for name, value in own.items()
+        f"drawn on {name}: W1 of variance and skewness together {one['value']:.3f}, two sets of the "
+        f"law's own {one['floor']:.3f} (published, of real ones: {sum(PUBLISHED[name]):.3f})"
+        for name, one in own.items()
     )
-    met = all(value <= published[name] for name, value in own.items() if name in published)
+    met = all(one["value"] <= TWICE * one["floor_high"] for one in own.values())
     return Verdict("confirmed" if met else "not confirmed", said)
 
 
 def _volcano_tables(found: dict[str, Any]) -> list[Table]:
     head = ["points", "ensemble", "statistic", "W1", "solver v solver", "its 95 %", "published"]
     published = {
-        ("60", "variance"): "0.0174", ("60", "skewness"): "0.0516",
-        ("120", "variance"): "0.0410", ("120", "skewness"): "0.1119",
-    }  # fmt: skip
+        (points, statistic): f"{value:.4f}"
+        for points, pair in PUBLISHED.items()
+        for statistic, value in zip(("variance", "skewness"), pair, strict=True)
+    }
     lines = [
         [points, ensemble, statistic, f"{one['value']:.4f} ± {one['error']:.4f}",
          f"{one['floor']:.4f}", f"{one['floor_high']:.4f}", published.get((points, statistic), "")]
