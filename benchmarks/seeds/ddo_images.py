@@ -12,7 +12,6 @@ from benchmarks.seeds.row import Family, Row, Table, Verdict
 from benchmarks.seeds.scored import scored
 from pushforward import Archive
 
-
 # W1 of circular variance and skewness of 1024 samples against all 4096 real interferograms: learnt
 # and drawn on 120 points, and learnt on 60 and drawn on 120
 PUBLISHED = {"60": (0.0174, 0.0516), "120": (0.0410, 0.1119)}
@@ -29,7 +28,7 @@ def _volcano(archive: Archive, families: dict[str, Family]) -> dict[str, Any]:
 def _volcano_verdict(found: dict[str, Any]) -> Verdict:
     own = {name: one["trained"]["total"] for name, one in found["circular"].items()}
     said = "; ".join(
-        f"drawn on {name}: W1 of variance and skewness together {one['value']:.3f}, two sets of the "
+        f"drawn on {name}: W1 of both together {one['value']:.3f}, two sets of the "
         f"law's own {one['floor']:.3f} (published, of real ones: {sum(PUBLISHED[name]):.3f})"
         for name, one in own.items()
     )
