@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from itertools import pairwise
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, cast
 
 from pydantic import Field, model_validator
 
@@ -94,7 +94,7 @@ class Simulation(Spec):
             raise ValueError(f"expected an equation or data, got {both}; give one of them")
         if self.data is not None:
             check_block(self.block, self.batch)
-            self._check_data(self.data)
+            self._check_data(cast("Source", self.data))
             return self
         if not times or times[0] < 0 or any(a >= b for a, b in pairwise(times)):
             raise ValueError(f"expected times >= 0 that increase, got {times}; sort them")
@@ -173,7 +173,7 @@ class Simulation(Spec):
         if self.data is None:
             raise ValueError(f"expected data, got {self.subject.kind}, which is solved; simulate")
         at = getattr(self.data, "at", None)
-        return self.data if at is None else at(self.location)
+        return cast("Source", self.data if at is None else at(self.location))
 
 
 def boxed(values: Mapping[str, Any], key: str, box: Mapping[str, Any]) -> Mapping[str, Any]:

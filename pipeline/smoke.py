@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from pushforward.generative import Architecture
+from pushforward.images import Images
 from pushforward.levels import FEWEST, scaled
 from pushforward.lineage import Value
 from pushforward.solvers import Grid
@@ -85,7 +86,7 @@ def _simulation(
 def _data(simulation: Simulation) -> Simulation:
     """Few members on a coarse grid, if the data have another than their own; without files."""
     data, members = simulation.data, min(simulation.members, 7 * MEMBERS)
-    if hasattr(data, "synthetic"):
+    if isinstance(data, Images):
         data = replace(data, synthetic=True)
     small = {
         "data": data,

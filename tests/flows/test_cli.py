@@ -213,7 +213,7 @@ def test_list_names_everything(command, study: Study, by_verbs: Path) -> None:
 
 
 def test_list_answers_questions(command, study: Study, by_verbs: Path) -> None:
-    kind = study.simulation.equation.kind
+    kind = study.simulation.subject.kind
     assert (
         study.training.name
         in command(

@@ -19,7 +19,7 @@ LAW = GaussianMixture(
     means=(Ramp((0.0, 1.0)), Ramp((0.0, -1.0))),
     field=GaussianField.matern(3.0, 0.3, deviation=1.0, cutoff=6),
 )
-MIXTURE = Simulation(data=LAW, grid=WALLS, members=24, batch=4, block=8)
+MIXTURE = Simulation(data=LAW, grid=WALLS, times=(0.0,), members=24, batch=4, block=8)
 PAGE = {
     "training.members": 16,
     "training.held_out": 4,
@@ -53,7 +53,7 @@ def test_what_is_stored_is_what_the_law_draws(tmp_path: Path) -> None:
 
 
 def test_where_files_lie_is_no_part_of_a_name() -> None:
-    own = Simulation(data=Images("mnist"), grid=WALLS, members=8, batch=8, block=8)
+    own = Simulation(data=Images("mnist"), grid=WALLS, times=(0.0,), members=8, batch=8, block=8)
     moved = own.model_copy(update={"location": "/my/files"})
     assert own.name == moved.name
     assert own.name != own.model_copy(update={"data": Images("mnist", split="test")}).name

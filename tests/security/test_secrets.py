@@ -126,7 +126,7 @@ def test_a_root_with_a_password_is_refused(
     for action in (
         lambda: refuse(root),
         lambda: Archive(root),
-        lambda: runs.as_flows(study, root, Local(workers=1), ("simulate",), {}, debug=False),
+        lambda: runs.as_flows([study], root, Local(workers=1), ("simulate",), {}, debug=False),
     ):
         with pytest.raises(ValueError, match="expected a root without credentials") as refused:
             action()
