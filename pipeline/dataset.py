@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, cast
 from pydantic import Field, model_validator
 
 from pushforward.families import AnyEquation, AnySource, Law
+from pushforward.images import Images
 from pushforward.lineage import Spec
 from pushforward.solvable import check, check_critical, critical
 from pushforward.solvers import GaussianField, Grid, Problem
@@ -43,8 +44,8 @@ class Simulation(Spec):
     member has the same bits in any company.
 
     With `data` in place of an equation, members are drawn from a law or read from files (see
-    `solvers.source`), at time 0; `location` is the folder that their files lie in, and no part of
-    the name either.
+    `solvers.source`), at time 0; `location` is the folder that their files lie in, no part of the
+    name either, and stored nowhere.
 
     >>> from pushforward.solvers import NavierStokes
     >>> simulation = Simulation(equation=NavierStokes(viscosity=1e-2), grid=Grid((16, 16)),
@@ -75,7 +76,7 @@ class Simulation(Spec):
     seed: Seed = 0
     batch: Count = 32
     block: Count = 64
-    location: str | None = None
+    location: Annotated[str | None, Field(exclude=True)] = None  # of this machine: not stored
 
     @model_validator(mode="before")
     @classmethod
@@ -118,6 +119,11 @@ class Simulation(Spec):
             raise ValueError(
                 f"expected boundary {' or '.join(data.boundary)} for {data.kind}, got "
                 f"{self.grid.boundary}; set grid.boundary"
+            )
+        if isinstance(data, Images) and len(data.sha256) < len(data.files):
+            raise ValueError(
+                f"expected a sha256 for each of data.files {', '.join(data.files)}, by which a "
+                f"study knows them, got {len(data.sha256)}; give what sha256sum says of them"
             )
         data.check(self.grid, self.members)
 

@@ -23,6 +23,7 @@ import tempfile
 import zlib
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from glob import escape
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -120,7 +121,7 @@ def _within(folder: Path, name: str) -> Path | None:
     """The first file of that name in a folder; where one was is looked at first."""
     known = _SEEN.get((folder.absolute(), name))
     if known is None or not known.is_file():
-        found = sorted(path for path in folder.rglob(name) if path.is_file())
+        found = sorted(path for path in folder.rglob(escape(name)) if path.is_file())
         if not found:
             return None
         known = _SEEN[folder.absolute(), name] = found[0]

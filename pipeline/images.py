@@ -20,6 +20,7 @@ Members are numbered as images are in the files, those to train on first, then t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
@@ -98,8 +99,8 @@ class Images:
         if self.crop != about.crop and (
             about.crop is None or not 4 <= (self.crop or 0) <= about.shape[1]
         ):
-            sizes = f"4 to {about.shape[1]} pixels" if about.crop else "none"
-            return f"expected a crop of {sizes} of {self.kind}, got {self.crop}; change it"
+            sizes = f"a crop of 4 to {about.shape[1]} pixels" if about.crop else "no crop"
+            return f"expected {sizes} of {self.kind}, got {self.crop}; change it, or leave it out"
         if self.files and (self.synthetic or self.split != "all"):
             return (
                 f"expected the split all and no synthetic images with files, got {self.split} and "
@@ -110,6 +111,11 @@ class Images:
                 f"expected a sha256 for each of {len(self.files)} files, got {len(self.sha256)}; "
                 "give all or none"
             )
+        for one in self.sha256:
+            if not re.fullmatch("[0-9a-fA-F]{64}", one):
+                return (
+                    f"expected a sha256 of 64 hexadecimal digits, got {one!r:.70}; see sha256sum"
+                )
         return None
 
     @property

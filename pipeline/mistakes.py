@@ -83,7 +83,7 @@ def _walk(model: Any, location: Sequence[int | str]) -> tuple[list[str], Any, li
     here, parent = [model], model
     for item in location:
         named = [one for one in here if str(item) in _fields(one)]
-        tagged = [one for one in here if [item] == kinds(one) or item == _name(one)]
+        tagged = [one for one in here if item in kinds(one) or item == _name(one)]
         if named:
             parent = named[0]
             here = _classes(_hints(parent)[str(item)])

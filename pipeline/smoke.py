@@ -87,7 +87,7 @@ def _data(simulation: Simulation) -> Simulation:
     """Few members on a coarse grid, if the data have another than their own; without files."""
     data, members = simulation.data, min(simulation.members, 7 * MEMBERS)
     if isinstance(data, Images):
-        data = replace(data, synthetic=True)
+        data = replace(data, synthetic=True, files=(), sha256=(), split="all")
     small = {
         "data": data,
         "members": members,

@@ -18,6 +18,7 @@ of its whole lineage: here there are two trainings, and one simulation.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -71,7 +72,7 @@ def axes_of(values: Mapping[str, Any], source: str) -> dict[str, dict[str, dict[
     >>> axes_of({"variants": {"points": {32: {"generation.members": 8}}}}, "mine.yaml")
     {'points': {'32': {'generation.members': 8}}}
     """
-    axes = values.get(KEY, {})
+    axes = values.get(KEY) or {}
     shape = "axis: {variant: {section.key: value}}"
     if not isinstance(axes, Mapping):
         raise ValueError(f"{source}: {KEY}: expected {shape}, got {axes!r:.60}; write it so")
@@ -82,7 +83,10 @@ def axes_of(values: Mapping[str, Any], source: str) -> dict[str, dict[str, dict[
             raise ValueError(
                 f"{source}: {KEY}.{axis}: expected {shape}, got {variants!r:.60}; write it so"
             )
-        found[str(axis)] = {str(name): dict(one) for name, one in variants.items()}
+        found[str(axis)] = {
+            str(name): {str(key): value for key, value in one.items()}
+            for name, one in variants.items()
+        }
     names = [name for variants in found.values() for name in variants]
     for name in names:
         if names.count(name) > 1 or "," in name:
@@ -99,6 +103,11 @@ def _picked(
     """The variants of every axis that are asked for: all where none is named."""
     asked = [name.strip() for one in chosen for name in one.split(",")]
     known = [name for variants in axes.values() for name in variants]
+    if asked and not known:
+        raise ValueError(
+            f"{source}: expected a page with variants, got one without, and {', '.join(asked)} to "
+            "choose; leave the choice out"
+        )
     for name in asked:
         if name not in known:
             raise ValueError(f"{source}: {KEY}: {unknown(name, known)}")
@@ -116,7 +125,10 @@ def _member(
     values = page(source)
     for change in changes:
         for key, value in change.items():
-            override(values, key, value)
+            try:
+                override(values, key, deepcopy(value))  # a later axis may write into it
+            except ValueError as error:
+                raise ValueError(f"{source}: {KEY}: {name}: {error}; name another key") from None
     try:
         study = Study.of(values, overrides, source)
     except ValueError as error:

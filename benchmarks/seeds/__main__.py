@@ -12,6 +12,7 @@ Some hours on one core. A row whose files are not there is run as far as they ar
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import subprocess
@@ -29,6 +30,7 @@ from benchmarks.seeds.costs import costs
 from benchmarks.seeds.page import written
 from benchmarks.seeds.row import Family, Row
 from pushforward import Archive, Study
+from pushforward.stacks import Stack
 from pushforward.variants import cover, family
 
 ROWS = tuple(
@@ -113,12 +115,13 @@ def there(source: str, row: Row) -> tuple[dict[str, Study], list[str]]:
     for name, study in family(source).items():
         data = study.simulation.data
         kind = getattr(data, "kind", "")
-        count = _counted(kind, row.subset)
-        if count is None:
+        known = _counted(kind, row.subset)
+        if known is None:
             continue
+        count, sums = known
         own = [
             f"simulation.data={{kind: {kind}, field: {getattr(data, 'field', None)}, "
-            f"files: [{files}]}}",
+            f"files: [{files}], sha256: [{sums}]}}",
             f"simulation.members={count}",
             f"training.members={count - RESERVE}",
             f"training.held_out={RESERVE - 4 * study.evaluation.members}",
@@ -128,14 +131,14 @@ def there(source: str, row: Row) -> tuple[dict[str, Study], list[str]]:
     return found, changes
 
 
-def _counted(kind: str, files: Sequence[str]) -> int | None:
-    """How many images the files of a subset hold; None where they are not there."""
+def _counted(kind: str, files: Sequence[str]) -> tuple[int, str] | None:
+    """How many images the files of a subset hold, and their checksums; None without them."""
     if kind != "cifar10":
         return None
-    from pushforward.stacks import Stack
-
+    stack = Stack(kind, files=tuple(files))
     try:
-        return len(Stack(kind, "all", tuple(files), (), None))  # type: ignore[arg-type]
+        sums = [hashlib.sha256(path.read_bytes()).hexdigest() for path, _ in stack.paths()]
+        return len(stack), ", ".join(sums)
     except (OSError, ValueError):
         return None
 
@@ -146,7 +149,7 @@ def readable(study: Study) -> bool:
         return True
     try:
         study.simulation.source().draw([0], study.simulation.grid, study.simulation.seed)
-    except OSError as mistake:
+    except (OSError, LookupError, ValueError) as mistake:
         print(f"{study.title}: {mistake}", file=sys.stderr)
         return False
     return True

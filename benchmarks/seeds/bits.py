@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from benchmarks.seeds.row import Verdict
 from pushforward import Archive, Study
 from pushforward.training import LIKELIHOOD
 
+NEAR = 1.1  # times a published number of bits, within which a claim can be judged
 KEYS = (
     "bits_per_dimension",
     "bits_error",
@@ -32,3 +34,12 @@ def likelihoods(archive: Archive, studies: Mapping[str, Study]) -> dict[str, Any
                 for one in said["strengths"]
             ]
     return found
+
+
+def compared(told: Sequence[tuple[Mapping[str, Any], float]], said: str) -> Verdict:
+    """The verdict on bounds beside published ones: judged where all come near them."""
+    bits = [(one["bits_per_dimension"], published) for one, published in told]
+    if not bits or any(own > NEAR * published for own, published in bits):
+        return Verdict("beyond the budget", said)
+    met = all(own <= published for own, published in bits)
+    return Verdict("confirmed" if met else "not confirmed", said)

@@ -28,10 +28,10 @@ def costs(archive: Archive, studies: Mapping[str, Study]) -> dict[str, Any]:
                 "steps": spec.steps,
                 "batch": spec.batch,
                 "parameters": _parameters(archive, spec),
-                "seed": spec.seed,
             }
             for name, spec in trainings.items()
         },
+        "seeds": {name: spec.seed for name, spec in results.items()},
         "commits": sorted({one["code"]["commit"] or "none" for one in made}),
         "machine": {key: machine[key] for key in ("cores", "gpu", "processor", "python")},
         "torch": made[0]["libraries"]["torch"],

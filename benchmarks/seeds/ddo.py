@@ -34,12 +34,17 @@ def _mixture_verdict(found: dict[str, Any]) -> Verdict:
     )
     trace = [one["ratio"] for name, one in spectra.items() if name.startswith("trace")]
     white = [one["ratio"] for name, one in spectra.items() if name.startswith("white")]
+    learnt = [
+        one["trained"]["w1"]["ratio"]
+        for name, one in found["scores"].items()
+        if name.startswith("trace")
+    ]
     said = (
         f"spectra over the floor {', '.join(map(number, trace))} with trace-class noise and "
         f"{', '.join(map(number, white))} with white noise, learnt on 64, 128 and 256 points; "
-        f"{lost} samples diverged"
+        f"{lost} samples diverged; the one-point law is {number(max(learnt))} floors off at most"
     )
-    flat = max(trace) <= TWICE and lost == 0
+    flat = max(trace) <= TWICE and max(learnt) <= TWICE and lost == 0
     worse = max(white) > max(TWICE, 1.5 * max(trace))
     if flat and worse:
         return Verdict("confirmed", said)
@@ -78,8 +83,11 @@ def _flow_verdict(found: dict[str, Any]) -> Verdict:
     same = all(
         len({one["evaluations"] for one in each}) == 1 for each in found["evaluations"].values()
     )
-    kept = {name: within(one, FIELDS, TWICE) for name, one in found["scores"].items()}
-    good = [name for name, one in kept.items() if one]
+    kept: dict[str, bool] = {}  # by the model, on all of its grids
+    for name, one in found["scores"].items():
+        model = name.split(", ")[0]
+        kept[model] = kept.get(model, True) and within(one, FIELDS, TWICE)
+    good = [model for model, one in kept.items() if one]
     worst = {
         name: max(one["trained"][score]["ratio"] for score in FIELDS)
         for name, one in found["scores"].items()
@@ -89,12 +97,8 @@ def _flow_verdict(found: dict[str, Any]) -> Verdict:
         "points; spectrum, structure functions and one-point law at most "
         + ", ".join(f"{number(value)} floors ({name})" for name, value in worst.items())
     )
-    if (
-        same
-        and any(name.endswith("64") for name in good)
-        and any(name.endswith("128") for name in good)
-    ):
-        return Verdict("confirmed", f"{said}; within two floors: {', '.join(good)}")
+    if same and good:
+        return Verdict("confirmed", f"{said}; within two floors on all grids: {', '.join(good)}")
     return Verdict("not confirmed", said)
 
 

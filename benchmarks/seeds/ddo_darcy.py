@@ -21,19 +21,14 @@ def _plates_verdict(found: dict[str, Any]) -> Verdict:
     best = {}
     for view in dict.fromkeys(row["view"] for row in rows):
         own = {row["ensemble"]: row for row in rows if row["view"] == view}
-        trained = [row for name, row in own.items() if name.startswith("trained")]
-        best[view] = (
-            min(trained, key=lambda row: row["shift"]),
-            own["other chains"],
-            own["prior"],
-        )
+        best[view] = (own["trained, reverse diffusion"], own["other chains"], own["prior"])
     said = "; ".join(
         f"{view}: mean {number(one['shift'])} deviations from MCMC's (prior "
         f"{number(free['shift'])}, other chains {number(floor['shift'])}), deviation "
         f"{number(one['deviation'])} of MCMC's"
         for view, (one, floor, free) in best.items()
     )
-    near = all(
+    near = bool(best) and all(
         one["shift"] <= 0.5 and abs(one["deviation"] - 1) <= 0.2 for one, _, _ in best.values()
     )
     return Verdict("confirmed" if near else "not confirmed", said)

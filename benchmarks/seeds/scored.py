@@ -46,14 +46,14 @@ def _study(scores: xr.Dataset, names: Sequence[str]) -> dict[str, Any]:
 
 def _worst(score: xr.Dataset) -> dict[str, Any]:
     """A score of the variable that is farthest from its floor."""
-    ratio = score.value / score.floor_mean
-    place = int(np.nanargmax(ratio.where(score.value.notnull(), -np.inf).values))
+    far = (score.value - score.floor_mean) / (score.floor_q95 - score.floor_mean)
+    place = int(np.nanargmax(far.where(score.value.notnull(), -np.inf).values))
     one = score.isel(variable=place)
     return {
         "value": float(one.value),
         "error": float(one.standard_error),
         "floor": float(one.floor_mean),
         "limit": float(one.floor_q95),
-        "ratio": float(ratio[place]),
+        "ratio": float(one.value / one.floor_mean),
         "inside": bool(one.inside),
     }

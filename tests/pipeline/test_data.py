@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -57,6 +59,38 @@ def test_where_files_lie_is_no_part_of_a_name() -> None:
     moved = own.model_copy(update={"location": "/my/files"})
     assert own.name == moved.name
     assert own.name != own.model_copy(update={"data": Images("mnist", split="test")}).name
+
+
+def test_where_files_lie_is_stored_nowhere() -> None:
+    own = MIXTURE.model_copy(update={"location": "/my/files"})
+    assert "location" not in own.model_dump(mode="json")
+    assert pickle.loads(pickle.dumps(own)).location == "/my/files"  # workers know it
+
+
+def test_files_of_ones_own_are_known_by_their_sums() -> None:
+    files = {"data": Images("mnist", files=("mine.gz",)), "grid": WALLS, "times": (0.0,)}
+    with pytest.raises(ValueError, match=r"expected a sha256 for each of data\.files mine\.gz"):
+        Simulation(**files, members=8, batch=8, block=8)
+    one, two = (
+        Simulation(**files | {"data": replace(files["data"], sha256=(digit * 64,))}, members=8,
+                   batch=8, block=8).name
+        for digit in "ab"
+    )  # fmt: skip
+    assert one != two
+    with pytest.raises(
+        ValueError, match="expected a sha256 of 64 hexadecimal digits, got 'foo:12'"
+    ):
+        Images("mnist", files=("a",), sha256=("foo:12",))
+
+
+def test_a_trial_run_needs_no_files() -> None:
+    page = Study.load("seeds/mdm_mnist", [
+        "simulation.data={kind: mnist, field: logit, files: [a.gz], sha256: ["
+        + "'" + "0" * 64 + "']}", "simulation.members=70000",
+    ])  # fmt: skip
+    small = page.smoke().simulation.data
+    assert small.synthetic
+    assert small.files == ()
 
 
 def test_equations_keep_their_names() -> None:

@@ -324,7 +324,7 @@ def test_where_to_get_what_has_no_url(folder: Path) -> None:
         ({"split": "validation"}, "expected a split of mnist that has images, got validation"),
         ({"gray": True}, "expected gray intensities of coloured images"),
         ({"kind": "pcam", "gray": True, "field": "logit"}, "expected gray intensities"),
-        ({"crop": 20}, "expected a crop of none of mnist, got 20"),
+        ({"crop": 20}, "expected no crop of mnist, got 20"),
         ({"kind": "pcam", "crop": 97}, "expected a crop of 4 to 96 pixels of pcam, got 97"),
         ({"kind": "pcam", "crop": 0}, "expected a crop of 4 to 96 pixels"),
         ({"files": ("a",), "split": "test"}, "expected the split all"),

@@ -62,6 +62,21 @@ def test_some_are_chosen_by_name(page: Path) -> None:
     assert list(family(page, chosen=["8", "32"])) == ["own, 8", "own, 32", "white, 8", "white, 32"]
 
 
+def test_members_are_the_same_in_any_company(tmp_path: Path) -> None:
+    """A later axis may write into what an earlier one set, of its own member alone."""
+    axes = {
+        "noise": {"own": {"training.surrogate.path": {"lowest": -7, "highest": 7}}, "none": {}},
+        "range": {"low": {"training.surrogate.path.lowest": -3}, "as it is": {}},
+    }
+    path = tmp_path / "page.yaml"
+    values = Study.load("smoke").sections() | {"variants": axes}
+    path.write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
+    every = family(path)
+    assert every["own, as it is"].training.surrogate.path.lowest == -7
+    for name, study in every.items():
+        assert family(path, chosen=[name])[name].evaluation.name == study.evaluation.name
+
+
 def test_a_cover_has_every_variant(page: Path) -> None:
     assert list(cover(family(page))) == ["own, 8", "white, 16", "own, 32"]
     assert list(cover(family("smoke"))) == [""]
@@ -76,7 +91,11 @@ def test_a_cover_has_every_variant(page: Path) -> None:
         ({"a": {"b": {}}, "c": {"b": {}}}, "names that stand once"),
         ({"a": {"b, c": {}}}, "have no comma"),
         ({"a": {"b": {"training.stepz": 3}}}, "b: .*stepz"),
-        ({"a": {"b": {"title.x": 3}}}, "expected title to hold named values"),
+        (
+            {"a": {"b": {"title.x": 3}}},
+            "b: title.x: expected title to hold named values",
+        ),
+        ({"a": {"b": {3: 3}}}, "b: .*3"),
     ],
 )
 def test_mistakes_are_one_sentence(variants: object, sentence: str, page: Path) -> None:
@@ -87,6 +106,11 @@ def test_mistakes_are_one_sentence(variants: object, sentence: str, page: Path) 
     with pytest.raises(ValueError, match=sentence) as told:
         family(page)
     assert "\n" not in str(told.value)
+
+
+def test_a_choice_on_a_page_without_variants_is_told_of() -> None:
+    with pytest.raises(ValueError, match="expected a page with variants, got one without"):
+        family("smoke", chosen=["white"])
 
 
 def test_a_name_that_is_none_is_told_of(page: Path) -> None:
