@@ -86,6 +86,7 @@ def find(
 ) -> Path:
     """The path of a published file: in a folder, else in the cache, fetched if need be.
 
+    `location` is a folder, or the URL of one, which is asked in place of the publisher's.
     `sha256` is the file's checksum ("md5:..." for one of another kind), `contents` that of what a
     .gz unpacks to: either will do. `hint` says where a file is that has no URL.
 
@@ -99,6 +100,8 @@ def find(
     """
     if name != Path(name).name or name in ("", ".", ".."):
         raise ValueError(f"expected the name of a file, got {name!r}; give its folder as location")
+    if location is not None and "://" in location:  # of a folder elsewhere
+        location, url = None, f"{location.rstrip('/')}/{name}"
     where = folders(location)
     # an unpacked file has a checksum of its own, and is taken for nothing where that is not known
     unpacked_too = name.endswith(".gz") and bool(contents or not sha256)

@@ -164,6 +164,18 @@ def test_a_file_is_fetched_once(folder: Path, served: tuple[str, list[str]]) -> 
     assert contents(folder) == {"raw/other.bin"}  # the user's folder is as it was
 
 
+def test_a_folder_may_be_a_url(served: tuple[str, list[str]]) -> None:
+    url, asked = served
+    base = url.rsplit("/", 1)[0]
+    path = find("a.bin", f"{base}/", "https://nowhere.invalid/a.bin", SUM, protocols=HTTP)
+    assert path.read_bytes() == CONTENT
+    assert asked == ["/a.bin"]
+    with pytest.raises(ValueError, match="checksum"):
+        find("a.bin", base, protocols=HTTP)
+    with pytest.raises(ValueError, match="expected a URL of https or ftp"):
+        find("a.bin", "file:///etc", sha256=SUM)
+
+
 def test_what_was_damaged_in_the_cache_is_fetched_again(served: tuple[str, list[str]]) -> None:
     url, asked = served
     path = find("a.bin", None, url, SUM, protocols=HTTP)
