@@ -36,9 +36,10 @@ def flow(**ratios: float) -> Any:
     return {"scores": found, "evaluations": {"ddo, 64": [{"evaluations": 20}] * 4}}
 
 
-def circular(value: float) -> Any:
+def circular(value: float, control: float = 0.5) -> Any:
     one = {"value": value, "floor": 0.02, "floor_high": 0.03}
-    return {"circular": {points: {"trained": {"total": one}} for points in ("60", "120")}}
+    both = {"trained": {"total": one}, "gaussian": {"total": one | {"value": control}}}
+    return {"circular": {points: both for points in ("60", "120")}}
 
 
 def plates(shift: float, deviation: float) -> Any:
@@ -98,6 +99,7 @@ CASES = [
     ("ddo_navier_stokes", flow(ddo_64=1, ddo_128=50, gud_64=50, gud_128=1), "not confirmed"),
     ("ddo_volcano", circular(0.05), "confirmed"),
     ("ddo_volcano", circular(0.07), "not confirmed"),
+    ("ddo_volcano", circular(0.05, control=0.05), "beyond the budget"),
     ("ddo_mnist_sdf", {"scores": {"64": scores(sliced_w1=1.5)}}, "confirmed"),
     ("ddo_mnist_sdf", {"scores": {"64": scores(sliced_w1=15)}}, "beyond the budget"),
     ("ddo_darcy", plates(0.2, 1.1), "confirmed"),
