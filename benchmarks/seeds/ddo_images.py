@@ -94,8 +94,8 @@ ROWS = (
         PAPER,
         "interferograms of volcanoes (synthetic)",
         ("ddo_volcano",),
-        "circular statistics of samples are those of the data (and better than a GAN's, which is not "
-        "tried here)",
+        "circular statistics of samples are those of the data (and better than a GAN's, which is "
+        "not tried here)",
         "W1 of variance 0.0174, of skewness 0.0516; learnt on 60, drawn on 120: 0.0410, 0.1119",
         _volcano,
         _volcano_verdict,
