@@ -48,6 +48,7 @@ def main() -> None:
     parser.add_argument("--root", help="archive to keep what is made in")
     parser.add_argument("--data", help="folder of published files")
     parser.add_argument("--only", nargs="+", choices=[row.name for row in ROWS], help="rows")
+    parser.add_argument("--variant", nargs="+", default=(), help="these variants alone")
     parser.add_argument("--page", action="store_true", help="write the page from what is stored")
     asked = parser.parse_args()
     torch.set_num_threads(1)
@@ -57,7 +58,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for row in ROWS:
             if not asked.page and (asked.only is None or row.name in asked.only):
-                text = json.dumps(made(row, asked.root or folder), indent=1)
+                text = json.dumps(made(row, asked.root or folder, chosen=asked.variant), indent=1)
                 (RESULTS / f"{row.name}.json").write_text(text + "\n", encoding="utf-8")
     RESULTS.with_suffix(".md").write_text(page(), encoding="utf-8")
 
@@ -73,14 +74,19 @@ def page() -> str:
     return written(ROWS, found)
 
 
-def made(row: Row, root: str, *, smoke: bool = False) -> dict[str, Any]:
-    """Runs a row's pages and measures it; with `smoke` shrunk ones, whose numbers mean nothing."""
+def made(
+    row: Row, root: str, *, smoke: bool = False, chosen: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Runs a row's pages and measures it; with `smoke` shrunk ones, whose numbers mean nothing.
+
+    `chosen` are the variants to run; the others are told of as not run.
+    """
     families: dict[str, Family] = {}
     absent: list[str] = []
     changes: list[str] = []
     for name in row.pages:
         source = str(PAGES / f"{name}.yaml")
-        every, own = there(source, row)
+        every, own = there(source, row, chosen)
         if smoke:
             every, own = {one: study.smoke() for one, study in cover(family(source)).items()}, []
         else:
@@ -104,15 +110,16 @@ def made(row: Row, root: str, *, smoke: bool = False) -> dict[str, Any]:
 NOTHING = {"seconds": {}, "trainings": {}, "commits": [], "machine": {"processor": "none"}}
 
 
-def there(source: str, row: Row) -> tuple[dict[str, Study], list[str]]:
+def there(source: str, row: Row, chosen: Sequence[str] = ()) -> tuple[dict[str, Study], list[str]]:
     """The studies of a page whose files are there, whole or as a row's subset, and the overrides
     that they need."""
-    whole = {name: study for name, study in family(source).items() if readable(study)}
+    asked = family(source, chosen=chosen)
+    whole = {name: study for name, study in asked.items() if readable(study)}
     if whole or not row.subset:
         return whole, []
     files = ", ".join(row.subset)
     found, changes = {}, []
-    for name, study in family(source).items():
+    for name, study in asked.items():
         data = study.simulation.data
         kind = getattr(data, "kind", "")
         known = _counted(kind, row.subset)

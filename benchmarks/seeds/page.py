@@ -76,7 +76,7 @@ def _cost(found: Mapping[str, Any]) -> str:
     trainings = costs["trainings"].values()
     steps = sorted({f"{one['steps']} steps of {one['batch']}" for one in trainings})
     sizes = sorted({one["parameters"] for one in trainings})
-    absent = f" Without files: {', '.join(found['absent'])}." if found["absent"] else ""
+    absent = f" Not run: {', '.join(found['absent'])}." if found["absent"] else ""
     changed = f" Changed: {', '.join(f'`{one}`' for one in found['changes'])}." * bool(
         found["changes"]
     )
