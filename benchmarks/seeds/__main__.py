@@ -113,7 +113,8 @@ NOTHING = {"seconds": {}, "trainings": {}, "commits": [], "machine": {"processor
 def there(source: str, row: Row, chosen: Sequence[str] = ()) -> tuple[dict[str, Study], list[str]]:
     """The studies of a page whose files are there, whole or as a row's subset, and the overrides
     that they need."""
-    asked = family(source, chosen=chosen)
+    known = {name for one in family(source) for name in one.split(", ")}
+    asked = family(source, chosen=[name for name in chosen if name in known])
     whole = {name: study for name, study in asked.items() if readable(study)}
     if whole or not row.subset:
         return whole, []
