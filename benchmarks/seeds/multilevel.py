@@ -6,7 +6,7 @@ from typing import Any
 
 from benchmarks.markdown import number
 from benchmarks.seeds import mixtures, warm
-from benchmarks.seeds.cells import score_table
+from benchmarks.seeds.cells import TITLES, score_table
 from benchmarks.seeds.row import Family, Row, Table, Verdict
 from benchmarks.seeds.scored import scored
 from pushforward import Archive
@@ -117,10 +117,18 @@ def _cells(archive: Archive, families: dict[str, Family]) -> dict[str, Any]:
 
 
 def _cells_verdict(found: dict[str, Any]) -> Verdict:
-    ratios = _by_prior(found, "sliced_w1")
-    said = f"sliced W1 over its floor on 32 to 256 points: {_said(ratios)}"
-    trace = {prior: each for prior, each in ratios.items() if prior != "white"}
-    kept = bool(trace) and all(max(each) <= TWICE for each in trace.values())
+    judged = ("sliced_w1", "w1", "log_spectral_distance")
+    ratios = {score: _by_prior(found, score) for score in judged}
+    said = "over their floors on 32 to 256 points: " + "; ".join(
+        f"{TITLES[score]}: {_said(each)}" for score, each in ratios.items()
+    )
+    trace = [
+        max(each)
+        for by_prior in ratios.values()
+        for prior, each in by_prior.items()
+        if prior != "white"
+    ]
+    kept = bool(trace) and max(trace) <= TWICE
     return Verdict("confirmed" if kept else "not confirmed", said)
 
 
