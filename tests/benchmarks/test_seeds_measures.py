@@ -273,7 +273,8 @@ def test_an_untrained_score_is_the_best_linear_one(
     assert plain(found)
     for name, study in mixture.items():
         assert found[name]["points"] == list(study.generation.target.shape)
-        assert found[name]["relative_error"] == pytest.approx(1, abs=1e-3)
+        assert found[name]["share"] == pytest.approx(1, abs=1e-3)
+        assert found[name]["error"] == pytest.approx(found[name]["linear_error"], abs=1e-3)
 
 
 def test_an_exact_score_has_no_error(
@@ -286,7 +287,8 @@ def test_an_exact_score_has_no_error(
     surrogate.denoiser = known.float()
     monkeypatch.setattr(Archive, "surrogate", lambda *_: surrogate)
     found = mixtures.score_errors(archive, {"32": study})
-    assert found["32"]["relative_error"] < 1e-6
+    assert found["32"]["share"] < 1e-6
+    assert found["32"]["error"] < 1e-3 < found["32"]["linear_error"]
 
 
 def test_members_that_diverged(
@@ -343,8 +345,8 @@ def test_costs_of_a_family(archive: Archive, mixture: dict[str, Study]) -> None:
         "steps": 0,
         "batch": training.batch,
         "parameters": sum(p.numel() for p in archive.surrogate(training).parameters()),
-        "seed": training.seed,
     }
+    assert found["seeds"][training.name] == training.seed
     simulated = archive.manifest(mixture["32"].simulation)
     total = sum(block["seconds"] for block in simulated["blocks"])
     assert found["seconds"][mixture["32"].simulation.name] == pytest.approx(total, abs=0.051)
