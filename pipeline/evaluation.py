@@ -81,16 +81,7 @@ def evaluate(
         "gaussian": Members(size, _Gaussian.of(generation, archive, grid)),
     }
     say(f"{evaluation.name}: scoring {size} members against {size} of {len(pool)} unseen ones")
-    settings = Settings(
-        splits=evaluation.splits,
-        bootstrap=evaluation.bootstrap,
-        seed=evaluation.seed,
-        pairs=evaluation.pairs,
-        translations=training.translations,
-        run=map,
-        workers=workers,
-        told="evaluate",
-    )
+    settings = _settings(evaluation, map, workers)
     variables, examples = labels(training), solver[: training.members]
     further: Iterable[Judged] = ()
     if followed(training):
@@ -113,6 +104,20 @@ def evaluate(
     said = f"{evaluation.name} is complete: {size} members scored"
     say(said, event="complete", name=evaluation.name, members=size, seconds=took)
     return scores
+
+
+def _settings(evaluation: Evaluation, run: Map, workers: int) -> Settings:
+    """How an evaluation draws, and where it is computed."""
+    return Settings(
+        splits=evaluation.splits,
+        bootstrap=evaluation.bootstrap,
+        seed=evaluation.seed,
+        pairs=evaluation.pairs,
+        translations=evaluation.generation.training.translations,
+        run=run,
+        workers=workers,
+        told="evaluate",
+    )
 
 
 def gaussian(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from benchmarks.seeds.row import Verdict
+from benchmarks.seeds.row import Family, Verdict
 from pushforward import Archive, Study
 from pushforward.training import LIKELIHOOD
 
@@ -34,6 +34,12 @@ def likelihoods(archive: Archive, studies: Mapping[str, Study]) -> dict[str, Any
                 for one in said["strengths"]
             ]
     return found
+
+
+def held_out(archive: Archive, families: dict[str, Family]) -> dict[str, Any]:
+    """The measure of a row of one page that is about bounds alone."""
+    (studies,) = families.values()
+    return {"likelihoods": likelihoods(archive, studies)}
 
 
 def compared(told: Sequence[tuple[Mapping[str, Any], float]], said: str) -> Verdict:

@@ -6,7 +6,7 @@ from typing import Any
 
 from benchmarks.markdown import number
 from benchmarks.seeds import columns
-from benchmarks.seeds.bits import compared, likelihoods
+from benchmarks.seeds.bits import compared, held_out, likelihoods
 from benchmarks.seeds.cells import likelihood_table, score_table, strength_table
 from benchmarks.seeds.row import Family, Row, Table, Verdict
 from benchmarks.seeds.scored import scored
@@ -71,11 +71,6 @@ def _grid_tables(found: dict[str, Any]) -> list[Table]:
     ]
 
 
-def _images(archive: Archive, families: dict[str, Family]) -> dict[str, Any]:
-    (studies,) = families.values()
-    return {"likelihoods": likelihoods(archive, studies)}
-
-
 def _images_verdict(found: dict[str, Any]) -> Verdict:
     if not found["likelihoods"]:
         return Verdict("beyond the budget", "no files of either set were there")
@@ -127,7 +122,7 @@ ROWS = (
         ("gud_images",),
         "hierarchies of wavelets and columns compete with standard diffusion",
         "3.17 bits a dimension on CIFAR-10 (Haar and columns), 3.90 and 3.94 on PCAM (columns)",
-        _images,
+        held_out,
         _images_verdict,
         _images_tables,
         subset=("data_batch_1.bin.gz",),

@@ -7,7 +7,7 @@ from typing import Any
 
 from benchmarks.markdown import number
 from benchmarks.seeds import kernels
-from benchmarks.seeds.bits import compared, likelihoods
+from benchmarks.seeds.bits import compared, held_out, likelihoods
 from benchmarks.seeds.cells import likelihood_table, score_table
 from benchmarks.seeds.row import Family, Row, Table, Verdict
 from benchmarks.seeds.scored import scored
@@ -71,11 +71,6 @@ def _digits_tables(found: dict[str, Any]) -> list[Table]:
     ]
 
 
-def _images(archive: Archive, families: dict[str, Family]) -> dict[str, Any]:
-    (studies,) = families.values()
-    return {"likelihoods": likelihoods(archive, studies)}
-
-
 def _images_verdict(found: dict[str, Any]) -> Verdict:
     if not found["likelihoods"]:
         return Verdict("beyond the budget", "no files of either set were there")
@@ -117,7 +112,7 @@ ROWS = (
         ("mdm_images",),
         "the same on coloured images",
         "bits a dimension of the submission on CIFAR-10: VP 3.36, learned 3.01, CLD 3.56",
-        _images,
+        held_out,
         _images_verdict,
         _images_tables,
         subset=("data_batch_1.bin.gz",),
