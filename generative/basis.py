@@ -125,7 +125,7 @@ class Basis(nn.Module, ABC):
         """The coefficients of fields moved by `shift`, in fractions of the box (mean left out)."""
 
     @abstractmethod
-    def extend(self, grid: Grid, *, floor: float = 1e-11) -> Basis:
+    def extend(self, grid: Grid, *, floor: float = 1e-16) -> Basis:
         """The basis on a finer grid of the same box, the spectrum continued; old ones come first.
 
         Raises ValueError for a grid that is not finer, and where nothing can be continued.

@@ -147,7 +147,7 @@ class CosineBasis(Basis):
             "walls; train without translations, or choose the fourier basis"
         )
 
-    def extend(self, grid: Grid, *, floor: float = 1e-11) -> CosineBasis:
+    def extend(self, grid: Grid, *, floor: float = 1e-16) -> CosineBasis:
         """The basis on a finer grid: its new waves with variances that continue the spectrum.
 
         Raises ValueError for a grid that is not finer, or fewer than two shells to continue from.

@@ -159,7 +159,7 @@ class FourierBasis(Basis):
         z = torch.view_as_complex(x.unflatten(-1, (-1, 2)).contiguous())
         return torch.view_as_real(z * turn).flatten(-2)
 
-    def extend(self, grid: Grid, *, floor: float = 1e-11) -> FourierBasis:
+    def extend(self, grid: Grid, *, floor: float = 1e-16) -> FourierBasis:
         """The basis on a finer grid: its new waves with variances that continue the spectrum.
 
         A dealiased spectrum is continued to the finer grid's own dealiasing.

@@ -169,7 +169,7 @@ class HaarBasis(Basis):
             "are; train without translations, or choose the fourier or pixel basis"
         )
 
-    def extend(self, grid: Grid, *, floor: float = 1e-11) -> HaarBasis:
+    def extend(self, grid: Grid, *, floor: float = 1e-16) -> HaarBasis:
         """The basis on a grid of 2, 4, ... times as many points an axis: new levels.
 
         Raises ValueError for another grid, or fewer than two levels of differences to continue.

@@ -150,7 +150,7 @@ class PCABasis(Basis):
             "they are; train without translations, or choose the fourier or pixel basis"
         )
 
-    def extend(self, grid: Grid, *, floor: float = 1e-11) -> PCABasis:
+    def extend(self, grid: Grid, *, floor: float = 1e-16) -> PCABasis:
         """Refused, with the reason."""
         raise ValueError(
             "expected a basis with scales to continue on a finer grid, got pca, whose components "

@@ -116,7 +116,7 @@ class PixelBasis(Basis):
             flat = flat * size + place
         return x.gather(-1, flat[:, None].expand_as(x))
 
-    def extend(self, grid: Grid, *, floor: float = 1e-11) -> PixelBasis:
+    def extend(self, grid: Grid, *, floor: float = 1e-16) -> PixelBasis:
         """Refused, with the reason."""
         raise ValueError(
             "expected a basis with scales to continue on a finer grid, got pixel, whose "

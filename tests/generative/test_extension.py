@@ -1,4 +1,4 @@
-"""Spectra continued to finer grids: exact on power laws, within sampling error on draws of one."""
+"""Spectra continued to finer grids: exact on power laws and exponential decays, and on draws."""
 
 from __future__ import annotations
 
@@ -23,50 +23,83 @@ def power_law(shells: int) -> tuple[torch.Tensor, torch.Tensor]:
     return deviation[..., None] * correlated, k
 
 
+def follow(factor: torch.Tensor, shells: int, count: torch.Tensor | None = None) -> torch.Tensor:
+    """The factors of shells that are new as a whole, behind those that are fitted."""
+    known = torch.ones(len(factor)).long() if count is None else count
+    counts = torch.cat([known, torch.zeros(shells - len(known)).long()])
+    k = torch.arange(shells).double()
+    return continued(factor, k.log(), counts, (counts == 0).long(), 1e-30)
+
+
 def test_a_power_law_is_continued_exactly() -> None:
-    factor, k = power_law(40)
+    factor, _ = power_law(40)
     count = torch.arange(20) * 6 + 1
-    found = continued(factor[:20], k.log(), count, 1e-11)
-    torch.testing.assert_close(found, factor, rtol=1e-12, atol=0)
-    assert torch.equal(found[:20], factor[:20])
+    found = follow(factor[:20], 40, count)
+    torch.testing.assert_close(found[20:], factor[20:], rtol=1e-11, atol=0)
+    assert (found[:20] == 0).all()  # nothing is new there
     bent = factor.clone()
     bent[15:20] *= 0.5  # negative control: not one line over the last octave
-    wrong = continued(bent[:20], k.log(), count, 1e-11)
+    wrong = follow(bent[:20], 40, count)
     assert (wrong[30:, 0, 0] / factor[30:, 0, 0] - 1).abs().min() > 0.1
 
 
-def test_only_the_last_octave_counts() -> None:
+def test_an_exponential_decay_is_continued_exactly_and_a_growth_is_not() -> None:
     factor, k = power_law(40)
+    smooth = factor * torch.exp(-0.2 * k)[:, None, None]
+    found = follow(smooth[:20], 30)
+    torch.testing.assert_close(found[20:], smooth[20:30], rtol=1e-9, atol=0)
+    rising = factor * torch.exp(0.2 * k)[:, None, None]
+    line = follow(rising[:20], 40)[20:, 0, 0].log()  # negative control: a power law instead
+    slope = line.diff() / k[20:].log().diff()
+    torch.testing.assert_close(slope, slope[:1].expand_as(slope), rtol=1e-9, atol=0)
+    assert line[-1] < rising[-1, 0, 0].log() - 1
+
+
+def test_what_a_shell_lacks_makes_up_its_variance() -> None:
+    """A quarter of a shell is known, above the power law or below."""
+    factor, k = power_law(24)
+    count = torch.full((24,), 8)
+    added = torch.zeros(24).long()
+    count[20:], added[20:] = 2, 6
+    part = factor.clone()
+    part[20:] *= torch.tensor([1.5, 1.0, 0.5, 3.0]).double()[:, None, None]  # in deviation
+    found = continued(part, k.log(), count, added, 1e-11)
+    wanted = torch.tensor([(1 - 0.25 * 2.25) / 0.75, 1, 1, 1 / 9], dtype=torch.float64).sqrt()
+    torch.testing.assert_close(found[20:], factor[20:] * wanted[:, None, None], rtol=1e-11, atol=0)
+
+
+def test_only_the_last_octave_counts() -> None:
+    factor, _ = power_law(40)
     other = factor.clone()
     other[:9] *= 5  # 19 / 2 = 9.5
-    found = continued(other[:20], k.log(), torch.ones(20).long(), 1e-11)
-    torch.testing.assert_close(found[20:], factor[20:], rtol=1e-12, atol=0)
+    torch.testing.assert_close(follow(other[:20], 40)[20:], factor[20:], rtol=1e-11, atol=0)
 
 
 def test_shells_without_coefficients_are_filled() -> None:
-    factor, k = power_law(20)
+    factor, _ = power_law(20)
     holed = factor.clone()
     holed[17] = 0
     holed[0] = 0
     count = torch.ones(20).long()
     count[17] = count[0] = 0
-    found = continued(holed, k.log(), count, 1e-11)
-    torch.testing.assert_close(found[1:], factor[1:], rtol=1e-12, atol=0)
+    found = follow(holed, 20, count)
+    torch.testing.assert_close(found[17], factor[17], rtol=1e-11, atol=0)
     assert (found[0] == 0).all()  # the constant is on no scale
 
 
 def test_what_falls_below_the_floor_is_dropped() -> None:
     factor, k = power_law(40)
-    found = continued(factor[:20], k.log(), torch.ones(20).long(), 30.0**-4 / 49)
+    new = torch.arange(40) >= 20
+    found = continued(factor[:20], k.log(), 1 - new.long(), new.long(), 30.0**-4 / 49)
     kept = found[:, 0, 0] > 0
-    assert kept[:30].all()
+    assert kept[20:30].all()
     assert not kept[31:].any()
 
 
 def test_two_shells_are_needed() -> None:
-    factor, k = power_law(4)
+    factor, _ = power_law(4)
     with pytest.raises(ValueError, match=r"at least 2 shells .* got 1; fit the basis on a grid"):
-        continued(factor[:2], k.log(), torch.ones(2).long(), 1e-11)
+        follow(factor[:2], 4)
 
 
 def log_error(log_k: torch.Tensor, count: torch.Tensor, at: torch.Tensor) -> torch.Tensor:
@@ -88,8 +121,8 @@ def gap(basis: FourierBasis, truth: GaussianField, count: int) -> torch.Tensor:
     fine = basis.extend(FINE)
     k = torch.arange(26, 32)
     found = 2 * fine.factor[k, 0, 0].log()
-    last = int(basis.shell.max())
-    octave = torch.arange(last // 2, last + 1)
+    last = 15  # the last whole shell
+    octave = torch.arange(last // 2 + 1, last + 1)
     size = torch.bincount(basis.shell)[octave].double() * count
     error = log_error(octave.double().log(), size, k.double().log())
     symbol = 2 * math.log(truth.amplitude) - 2 * truth.exponent * k.double().log()
