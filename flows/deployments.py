@@ -95,9 +95,7 @@ def deploy(
             "expected a Prefect server that stays, got none; start one with `prefect server "
             "start`, and set PREFECT_API_URL=http://127.0.0.1:4200/api"
         )
-    flow, parameters = (run, {"study": study.sections()}) if by is None else (
-        grow, {"simulation": study.simulation.model_dump(mode="json"), "by": by}
-    )  # fmt: skip
+    flow, parameters = run if by is None else grow, asked(study, by)
     if isinstance(cluster, Slurm):  # a run has a working directory of its own
         cluster = cluster.model_copy(update={"folder": str(Path(cluster.folder).absolute())})
     make_pool(pool)
@@ -122,6 +120,21 @@ def deploy(
     deployment.apply()  # type: ignore[union-attr]  (not a coroutine where no loop runs)
     watch()
     return f"{flow.name}/{name}"
+
+
+def asked(study: Study, by: int | None = None) -> dict[str, Any]:
+    """What a run is told of its study, or of its simulation: also where the data's files lie.
+
+    >>> from pushforward.study import Study
+    >>> list(asked(Study.load("smoke"))["study"])[:3], list(asked(Study.load("smoke"), by=8))
+    (['title', 'description', 'simulation'], ['simulation', 'by'])
+    """
+    sections, files = study.sections(), study.simulation.location
+    if files is not None:
+        sections["simulation"]["location"] = (
+            files if "://" in files else str(Path(files).absolute())
+        )
+    return {"study": sections} if by is None else {"simulation": sections["simulation"], "by": by}
 
 
 def make_pool(name: str) -> None:

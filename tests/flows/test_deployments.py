@@ -10,11 +10,12 @@ from pydantic import TypeAdapter
 from pushforward.archive import Archive
 from pushforward.flows import deployments
 from pushforward.flows.clusters import Cluster, Slurm
-from pushforward.flows.deployments import Schedule, deploy
+from pushforward.flows.deployments import Schedule, asked, deploy
 from pushforward.flows.study import grow
 from pushforward.growth import grown
 from pushforward.simulation import simulate
 from pushforward.study import Study
+from pushforward.variants import family
 
 
 def test_a_schedule_is_one_of_two() -> None:
@@ -74,6 +75,21 @@ def test_a_deployment_holds_the_study_an_absolute_archive_and_one_place(
     assert found.entrypoint == "pushforward.flows.study.run"
     assert found.paused
     assert len(found.schedules) == 1
+
+
+def test_a_deployment_knows_where_files_lie(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    page = Path(__file__).resolve().parents[2] / "catalogs" / "seeds" / "ddo_mnist_sdf.yaml"
+    for given, kept in (("mine", str(tmp_path / "mine")), ("https://a.org/b", "https://a.org/b")):
+        study = family(page, [f"simulation.location={given}"])["64"]
+        assert asked(study)["study"]["simulation"]["location"] == kept
+        assert asked(study, by=64)["simulation"]["location"] == kept
+        again = Study.model_validate(asked(study)["study"])
+        assert again.simulation.location == kept
+        assert again.evaluation.name == study.evaluation.name
+    assert "location" not in asked(family(page)["64"])["study"]["simulation"]
 
 
 def test_a_simulation_grows_by_whole_blocks_once_it_is_complete(
