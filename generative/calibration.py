@@ -73,7 +73,7 @@ def level(
         log_gain[i] = log_gain[i - 1] + step
         return y * torch.exp(step)[:, basis.shell]
 
-    few = _InBatches(denoiser, batch)
+    few = InBatches(denoiser, batch)
     sampler(few, levels, normals, dynamics=dynamics, watch=watch)
     return log_gain
 
@@ -123,7 +123,7 @@ def table(
     return {"log_snr": clock.tolist(), "ratio": rows}
 
 
-class _InBatches(Denoiser):
+class InBatches(Denoiser):
     """A denoiser evaluated on a few members at a time."""
 
     def __init__(self, denoiser: Denoiser, batch: int) -> None:

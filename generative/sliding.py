@@ -9,19 +9,17 @@ clear (0) at the left, noise (1) at the right. It depends on t + g d alone:
     u_g(t + r d) = u_{g + r}(t),
 
 so a window at time t is, but for its r columns at the left, one at t + r d that stands r columns
-further right. That is the whole scheme: the path runs from t = 1 down to a time of rest; the
-window moves on by r columns, and t goes back by r d and falls to the rest again, over and over.
-The levels of what stays are what they were, what leaves is clear, and what enters is as noisy as
-the path's noisy end, so fresh noise is what it should be, if at rest
+further right. That is the whole scheme: the path runs from t = 1 down to a time of rest (see
+`front`); the window moves on by r columns, and t goes back by r d and falls to the rest again,
+over and over. The levels of what stays are what they were, what leaves is clear, and what enters
+is fresh noise, as at the path's noisy end. Every state that the network sees is one of the path's
+own, at a time from rest to rest + r d (or 1, before the first move). Where the law is the same in
+all columns and a column, given those in the window, does not depend on ones that have left it, the
+strip has the law of the whole.
 
-    u_{r-1} = 0   and   u_n = 1:      1 - delay - d <= rest <= delay - (r - 1) d.
-
-The rest is taken as early as that allows, max(0, 1 - delay - d), which leaves the most columns
-clear; it takes delay >= 1/2, or a window is narrower than its front. Every state that the network
-sees is then one of the path's own, at a time from rest to rest + r d (or 1, before the first
-move): columns at the left that are clear, at log snr `highest` as in training, a front, and noise.
-Where the law is the same in all columns and a column, given those in the window, does not depend
-on ones that have left it, the strip has the law of the whole.
+With an exact denoiser every column of y keeps unit variance; a network's drifts. `leveled` strips
+are drawn first, and what keeps their columns' variance at one, by move and step, is applied to all
+others: the sampler's calibration, column by column.
 
 Whitened coefficients belong to a place in the window. What moves is the field: a column of xi, in
 the fields' units, is whitened again by the mean of where it comes to,
@@ -37,7 +35,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 from jaxtyping import Float
@@ -45,53 +43,12 @@ from torch import Tensor
 
 from pushforward.generative.addresses import draw, paired
 from pushforward.generative.basis import Basis
+from pushforward.generative.calibration import InBatches
 from pushforward.generative.denoiser import angle
 from pushforward.generative.draw import FLOWS, Sampler
+from pushforward.generative.front import ROUNDING, Front, front_of
 from pushforward.generative.surrogate import BATCH, Surrogate
 from pushforward.solvers import Use
-
-ROUNDING = 1e-9  # of a column's turn
-
-
-@dataclass(frozen=True)
-class Front:
-    """Where the columns of a window stand at rest: `groups` of them taking turns with a `delay`.
-
-    Raises ValueError where no two of them are clear before the first beyond the window moves.
-
-    >>> front = Front(groups=11, delay=0.6)
-    >>> round(front.rest, 2), front.clear          # the first 5 are clear, the 12th is noise
-    (0.34, 5)
-    """
-
-    groups: int
-    delay: float
-
-    def __post_init__(self) -> None:
-        if self.groups < 2 or self.clear < 2:
-            raise ValueError(
-                f"expected windows with a delay of at least 0.5 and two columns, got "
-                f"{self.delay} and {self.groups}: the front is wider than the window; train with "
-                "a larger path.windows.delay"
-            )
-
-    @property
-    def spacing(self) -> float:
-        """d, the time from one column's turn to the next's."""
-        return self.delay / (self.groups - 1)
-
-    @property
-    def rest(self) -> float:
-        """The time at which the window may move on."""
-        return max(0.0, 1 - self.delay - self.spacing)
-
-    @property
-    def clear(self) -> int:
-        """How many columns are clear at rest."""
-        if self.delay == 0:
-            return 0
-        turns = (self.delay - self.rest) / self.spacing
-        return min(self.groups, math.floor(turns + ROUNDING) + 1)
 
 
 @torch.no_grad()
@@ -103,6 +60,7 @@ def slide(
     seed: int = 0,
     sampler: Sampler | None = None,
     stride: int | None = None,
+    leveled: int = 0,
     batch: int = BATCH,
 ) -> Float[Tensor, "member channel *strip"]:
     """Members as fields `width` columns (points of the last axis) wide, float32.
@@ -110,12 +68,14 @@ def slide(
     The other axes are those of the training grid, the spacing of points as well. `sampler` is the
     preset's when it does not say; its `steps` are those of a whole path, from which a move by
     `stride` columns takes its share, one at least and one evaluation more. `stride` is by default
-    half of the columns that are clear at rest; the fewer, the more of them stay in sight. Gains of
-    a calibration are not applied.
+    half of the columns that are clear at rest; the fewer, the more of them stay in sight. A
+    column's variance is leveled by that of so many strips, with an error of its sampling; 0 leaves
+    it to the network. Gains of the surrogate's own calibration, which are of whole windows, are
+    not applied.
 
     Raises ValueError for a basis other than pixel, a periodic box, a path without windows by
     column or with a front wider than the window, columns that cannot vary alike, a sampler that
-    moves several variables, and a width, stride or batch that cannot be.
+    moves several variables, and a width, stride, batch or number of strips that cannot be.
 
     >>> from pushforward.generative import Backbone, Path, Windows, preset
     >>> from pushforward.solvers import Grid
@@ -134,22 +94,36 @@ def slide(
             f"expected one of the samplers {', '.join(FLOWS)} to slide with, got "
             f"{sampler.method}; name one of them"
         )
-    front, size = _front(surrogate)
+    front, size = front_of(surrogate)
     stride = stride or size * max(1, front.clear // 2)
     if stride % size or not 0 < stride <= (front.clear - 1) * size or min(width, batch) < 1:
         raise ValueError(
             f"expected width, batch >= 1 and a stride of 1 to {front.clear - 1} times {size} "
             f"columns, so that a clear one stays, got {width}, {batch} and {stride}; change them"
         )
+    if leveled == 1 or leveled < 0:
+        raise ValueError(
+            f"expected 0 or at least 2 strips to level columns by, got {leveled}; raise it"
+        )
+    gains = None
+    if leveled:
+        some = _Strip(surrogate, range(leveled), seed, sampler, front, size, [], batch)
+        once = surrogate.basis.grid.shape[-1] + stride  # all that the first window knew has left
+        some.run(min(width, front.clear * size + once), stride)
+        gains = some.gains
     strips = [surrogate.basis.mean.new_empty((0, *_shape(surrogate.basis, width))).float()]
     for start in range(0, len(members), batch):
-        some = _Strip(surrogate, members[start : start + batch], seed, sampler, front, size)
-        strips.append(some.run(width, stride))
+        own = members[start : start + batch]
+        strips.append(_Strip(surrogate, own, seed, sampler, front, size, gains).run(width, stride))
     return torch.cat(strips)
 
 
 class _Strip:
-    """Some members on their way: `moved`, the columns that have left, and y of the window."""
+    """Some members on their way: `moved`, the columns that have left, and y of the window.
+
+    `gains`, by run down to the rest and step, are of (channel, column); an empty list is filled by
+    these members, in batches of `measuring`.
+    """
 
     def __init__(
         self,
@@ -159,12 +133,17 @@ class _Strip:
         sampler: Sampler,
         front: Front,
         size: int,
+        gains: list[list[Tensor]] | None = None,
+        measuring: int = 0,
     ) -> None:
         self.basis, self.denoiser = surrogate.basis, surrogate.denoiser
+        if measuring:
+            self.denoiser = InBatches(self.denoiser, measuring)
         self.levels = surrogate.along(sampler.strength)
         self.members, self.seed, self.sampler = members, seed, sampler
         self.front, self.size = front, size
-        self.moved, self.drawn = 0, 0
+        self.gains, self.measuring = gains, measuring
+        self.moved, self.drawn, self.runs = 0, 0, 0
         self.y = self._noise(Use.PRIOR, 0)
 
     def run(self, width: int, stride: int) -> Tensor:
@@ -187,6 +166,8 @@ class _Strip:
             return self.levels(rest + (start - rest) * t.double()).to(self.y)
 
         def watch(i: int, y: Tensor) -> Tensor:
+            if 0 < i <= moves:
+                y = self._levelled(i - 1, y)
             if i == moves:  # at rest, before the step that clears all
                 self.y = y
             return y
@@ -199,7 +180,24 @@ class _Strip:
             watch=watch,
         )
         self.drawn += moves + 1
+        self.runs += 1
         return self.basis.synthesise(x, self.basis.grid)
+
+    def _levelled(self, step: int, y: Tensor) -> Tensor:
+        """y with its columns at the variance that they should have after a step of this run."""
+        if self.gains is None:
+            return y
+        shape = self.basis.grid.shape
+        if self.measuring:
+            kept = self.basis.mask.unflatten(-1, shape).to(y)
+            others = tuple(range(1, kept.ndim - 1))
+            power = y.square().mean(0).unflatten(-1, shape).sum(others) / kept.sum(others)
+            if step == 0:
+                self.gains.append([])
+            self.gains[self.runs].append(power.clamp(0.01, 100.0).rsqrt())
+        gain = self.gains[min(self.runs, len(self.gains) - 1)][step]
+        gain = gain.view(len(gain), *[1] * (len(shape) - 1), -1)
+        return (y.unflatten(-1, shape) * gain).flatten(2)
 
     def _move(self, stride: int) -> None:
         """The window `stride` columns further right."""
@@ -216,6 +214,8 @@ class _Strip:
         axes = [torch.arange(n, device=self.basis.mask.device) for n in self.basis.grid.shape]
         axes[-1] = axes[-1] + self.moved
         words, pick = paired(torch.cartesian_prod(*axes).view(-1, len(axes)))
+        if self.measuring:  # other strips than any that is asked for
+            use, step = Use.CALIBRATION, 0 if use == Use.PRIOR else step + 1
         g = draw(words, pick, self.basis.channels, self.seed, use, self.members, step)
         return g.float().mul_(self.basis.mask)
 
@@ -252,31 +252,3 @@ def moved(
 def _shape(basis: Basis, width: int) -> tuple[int, ...]:
     """(channel, *strip)."""
     return (basis.channels, *basis.grid.shape[:-1], width)
-
-
-def _front(surrogate: Surrogate) -> tuple[Front, int]:
-    """The front of a surrogate's path, and how many columns take a turn together.
-
-    Raises ValueError for a surrogate whose windows cannot slide.
-    """
-    basis, windows = surrogate.basis, surrogate.architecture.path.windows
-    if basis.kind != "pixel" or windows is None or windows.by != "column":
-        by = "no windows" if windows is None else f"windows by {windows.by}"
-        raise ValueError(
-            f"expected the basis pixel and windows by column to slide, got {basis.kind} and {by}; "
-            "train with surrogate.basis pixel and path.windows.by column"
-        )
-    if basis.grid.periodic:
-        raise ValueError(
-            "expected a box whose ends do not meet, got a periodic one, whose first column is "
-            "the last one's neighbour; train with grid.boundary neumann"
-        )
-    columns = basis.grid.shape[-1]
-    alike = basis.mask.unflatten(-1, basis.grid.shape)
-    if columns % windows.size or not bool((alike == alike[..., :1]).all()):
-        raise ValueError(
-            f"expected columns that all vary in the same points and fall into windows of "
-            f"{windows.size}, got {columns} of them or some that never vary; choose a size that "
-            "divides them and fields that are alike everywhere"
-        )
-    return Front(columns // windows.size, windows.delay), windows.size

@@ -22,7 +22,8 @@ from pushforward.generative import (
     slide,
 )
 from pushforward.generative.denoiser import angle
-from pushforward.generative.sliding import Front, moved
+from pushforward.generative.front import Front
+from pushforward.generative.sliding import moved
 from pushforward.solvers import Grid
 
 ROWS, WINDOW, COUNT = 4, 10, 600
@@ -110,6 +111,38 @@ def test_the_law_of_a_strip_is_the_denoiser_s() -> None:
     surrogate = fitted().gaussian()
     strips = slide(surrogate, range(COUNT), 4 * WINDOW, sampler=Sampler(steps=8), batch=COUNT)
     assert off(strips).abs().max() > 20
+
+
+class Faint(Denoiser):
+    """A denoiser whose corrections are half of what they should be."""
+
+    def __init__(self, exact: Denoiser) -> None:
+        super().__init__()
+        self.exact = exact
+
+    def correction(self, y: torch.Tensor, log_snr: torch.Tensor) -> torch.Tensor:
+        return 0.5 * self.exact.correction(y, log_snr)
+
+
+@pytest.mark.parametrize(
+    "sampler", [Sampler(steps=24), Sampler("heun", steps=24), Sampler(steps=24, churn=1.0)]
+)
+def test_columns_are_levelled_by_other_strips(sampler: Sampler) -> None:
+    surrogate, width = fitted(), 4 * WINDOW
+    surrogate.denoiser = Faint(surrogate.denoiser)
+
+    def columns(leveled: int) -> torch.Tensor:
+        strips = slide(
+            surrogate, range(COUNT), width, sampler=sampler, leveled=leveled, batch=COUNT
+        )
+        return strips.double().square().mean((0, 1, 2))
+
+    error = math.sqrt(2 / COUNT / 2)  # rows of a strip are alike: about two of the four count
+    assert (columns(COUNT) - 1).abs().max() < 4 * math.hypot(error, error)
+    assert abs(columns(0)[2 * WINDOW :].mean() - 1) > 4 * error  # the control
+    wide = slide(surrogate, range(3), width, sampler=sampler, leveled=16)
+    some = slide(surrogate, [1], width, sampler=sampler, leveled=16, batch=1)
+    torch.testing.assert_close(some[0], wide[1], rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("delay", [0.5, 0.6, 0.75, 0.9, 0.95])
@@ -233,6 +266,7 @@ ROWWISE = replace(page().path, windows=Windows("row", 0.7))
         (lambda: slide(fitted(0.8, 2), [0], 20, stride=3), "times 2 columns"),
         (lambda: slide(fitted(), [0], 20, stride=-1), "a stride of 1 to 6"),
         (lambda: slide(fitted(), [0], 0), "width, batch >= 1"),
+        (lambda: slide(fitted(), [0], 20, leveled=1), "0 or at least 2 strips to level"),
         (lambda: slide(fitted(), [0], 20, sampler=Sampler("strang")), "got strang"),
     ],
 )
