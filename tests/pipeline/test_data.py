@@ -89,6 +89,7 @@ def test_a_trial_run_needs_no_files() -> None:
         + "'" + "0" * 64 + "']}", "simulation.members=70000",
     ])  # fmt: skip
     small = page.smoke().simulation.data
+    assert isinstance(small, Images)
     assert small.synthetic
     assert small.files == ()
 
