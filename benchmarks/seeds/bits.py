@@ -7,6 +7,7 @@ from typing import Any
 
 from benchmarks.seeds.row import Family, Verdict
 from pushforward import Archive, Study
+from pushforward.spec import Training
 from pushforward.training import LIKELIHOOD
 
 NEAR = 1.1  # times a published number of bits, within which a claim can be judged
@@ -23,10 +24,16 @@ KEYS = (
 
 
 def likelihoods(archive: Archive, studies: Mapping[str, Study]) -> dict[str, Any]:
-    """The bounds of every study, and along the strengths of its path where it has a range."""
-    found = {}
+    """The bounds of every network, and along the strengths of its path where it has a range.
+
+    One that several studies draw from is called by what their names have in common.
+    """
+    names: dict[Training, list[str]] = {}
     for name, study in studies.items():
-        said = archive.read_json(study.training, LIKELIHOOD)
+        names.setdefault(study.training, []).append(name)
+    found = {}
+    for training, each in names.items():
+        name, said = common(each), archive.read_json(training, LIKELIHOOD)
         found[name] = {key: said[key] for key in KEYS if key in said}
         if "strengths" in said:
             found[name]["strengths"] = [
@@ -34,6 +41,16 @@ def likelihoods(archive: Archive, studies: Mapping[str, Study]) -> dict[str, Any
                 for one in said["strengths"]
             ]
     return found
+
+
+def common(names: Sequence[str]) -> str:
+    """The parts that all of some names of variants have.
+
+    >>> common(["haar, a 0.4", "haar, a 1"]), common(["haar, white"])
+    ('haar', 'haar, white')
+    """
+    first, *others = (name.split(", ") for name in names)
+    return ", ".join(part for part in first if all(part in other for other in others))
 
 
 def held_out(archive: Archive, families: dict[str, Family]) -> dict[str, Any]:
