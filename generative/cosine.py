@@ -27,7 +27,7 @@ from torch import Tensor
 
 from pushforward.generative.addresses import paired
 from pushforward.generative.basis import Basis, same_box
-from pushforward.generative.extension import appended, finer
+from pushforward.generative.extension import appended, finer, unextended
 from pushforward.generative.modes import Modes
 from pushforward.generative.waves import BANDS, band, beyond, length, ordered, smooth_size
 from pushforward.generative.whitening import (
@@ -92,14 +92,19 @@ class CosineBasis(Basis):
 
     @property
     def modes(self) -> Modes:
-        frequency = length(self.waves, self.extent) / 2
+        frequency = self._length / 2
         return Modes(
             self.log_variance, frequency, points=self.grid.size, extent=self.extent, folds=2
         )
 
     @property
     def band(self) -> Int[Tensor, " mode"]:
-        return band(self.shell)
+        return self._remember(("band",), lambda: band(self._length.round().long()))
+
+    @property
+    def _length(self) -> Tensor:
+        """|k| of every coefficient in half waves."""
+        return length(self.waves, self.extent)
 
     def read(
         self, fields: Float[Tensor, "... channel *grid"], grid: Grid
@@ -150,13 +155,15 @@ class CosineBasis(Basis):
     def extend(self, grid: Grid, *, floor: float = 1e-16) -> CosineBasis:
         """The basis on a finer grid: its new waves with variances that continue the spectrum.
 
-        Raises ValueError for a grid that is not finer, or fewer than two shells to continue from.
+        Raises ValueError for a grid that is not finer, a basis that was extended already, or fewer
+        than two shells to continue from.
         """
         ratios = finer(self.grid, grid)
         waves = half_waves(grid).to(self.waves.device)
         waves = waves[beyond(self.waves[self.mask.any(0)], waves, grid, ratios)]
-        old, new = (length(k, self.extent) for k in (self.waves, waves))
-        parts = appended(self, torch.round(new).long(), (old.log(), new.log()), floor)
+        new = length(waves, self.extent)
+        unextended(self, self._length.round().long())
+        parts = appended(self, new.round().long(), (self._length, new), floor)
         return CosineBasis._kept(grid, parts, torch.cat([self.waves, waves]))
 
     def addresses(self) -> tuple[Int[Tensor, "address word"], Int[Tensor, " mode"] | None]:

@@ -1,26 +1,33 @@
 r"""A spectrum continued to scales that no data has shown, channel by channel.
 
-On the last octave of shells that data fills, log E|z|^2 of each channel is fitted by
+On the last octave of shells that data fills, three laws of log E|z|^2 are fitted to each channel:
 
-    a + b log |k| + c |k|,        c <= 0:
+    a + b log |k|                           a power law, as of what has no smallest scale
+    a + b log(k0^2 + |k|^2)                 one that bends at k0, as Matern's
+    a + b log |k| + c |k|,    c < 0         an exponential decay, as of analytic fields: what
+                                            diffuses or is viscous
 
-a power law (c = 0) for what has no smallest scale, and a decay like exp(c |k|) for what is smooth,
-as diffusing and viscous fields are: an analytic field has a spectrum that falls exponentially.
-c is taken where the fit tells it from zero by `SURE` standard errors; else the power law alone.
-The correlations between channels stay what they are on that octave on average. What falls below
-the floor is dropped, as in a fit.
+and their average is followed beyond, each by its Akaike weight, exp(-AICc / 2): one law alone
+where the octave tells which it is. The correlations between channels stay what they are on that
+octave on average. What falls below the floor is dropped, as in a fit, and a channel that ends
+before the octave does is not continued.
 
 The corners of a grid hold parts of shells beyond the last whole one. They are not fitted: a
 spectrum in a box need not be isotropic, and its diagonals may decay later than its axes. Where the
 known part of such a shell lies above the shell's continued variance v, the waves that it lacks get
-what is left of v, and at least v times v over the known part's.
+what is left of v, and at least v times v over the known part's. Where axes are resolved unequally,
+most shells are known in part alone, and all are fitted as if whole.
 
     Foias, Temam, Gevrey class regularity (1989), doi:10.1016/0022-1236(89)90015-3
+    Burnham, Anderson, Model selection and multimodel inference (2002), doi:10.1007/b97636
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -29,8 +36,7 @@ from pushforward.generative.basis import Basis
 from pushforward.generative.whitening import inverse_factors
 from pushforward.solvers import Grid
 
-SURE = 4.0  # standard errors
-FREE = 3  # degrees of freedom that a standard error needs to mean something
+BENDS = 48  # values of k0 that are tried, from a tenth of the octave's end to ten times it
 
 
 def finer(old: Grid, new: Grid) -> list[float]:
@@ -48,21 +54,33 @@ def finer(old: Grid, new: Grid) -> list[float]:
     return ratios
 
 
+def unextended(basis: Basis, shell: Tensor) -> None:
+    """Refuses a basis whose coefficients are not in the shells (M,) where a fit puts them."""
+    if not torch.equal(basis.shell, shell):
+        raise ValueError(
+            "expected a basis as it was fitted to data, got one that was extended; extend the "
+            "fitted one to the grid that is wanted"
+        )
+
+
 def appended(
-    basis: Basis, shell: Tensor, log_k: tuple[Tensor, Tensor], floor: float
+    basis: Basis, shell: Tensor, k: tuple[Tensor, Tensor], floor: float
 ) -> dict[str, Tensor]:
     """A basis's shared tensors with new coefficients of the shells (M',) put behind the old ones.
 
-    `log_k` are the abscissae of the fit for the old coefficients (M,) and the new (M',). What is
-    new in a shell that is filled in part has a factor of its own, behind those of all shells.
+    `k` are the abscissae of the fit for the old coefficients (M,) and the new (M',). What is new
+    in a shell that is filled in part has a factor of its own, behind those of all shells.
     """
     kept, known = basis.mask.any(0), len(basis.factor)
     number = max(known, int(shell.max()) + 1 if len(shell) else 0)
     count = torch.bincount(basis.shell[kept], minlength=number)
     added = torch.bincount(shell, minlength=number)
-    total = count.new_zeros(number).to(log_k[1])
-    total.index_add_(0, basis.shell[kept], log_k[0][kept]).index_add_(0, shell, log_k[1])
-    fresh = continued(basis.factor, total / (count + added), count, added, floor)
+    total = count.new_zeros(number).to(k[1])
+    total.index_add_(0, basis.shell[kept], k[0][kept].log())
+    total.index_add_(0, shell, k[1].log())
+    at = total / (count + added)
+    even = math.isclose(max(basis.grid.spacing), min(basis.grid.spacing))
+    fresh = continued(basis.factor, at, count, added, floor, even)
     padded = torch.cat([basis.factor, fresh.new_zeros(fresh[known:].shape)])
     partly = (count > 0) & (added > 0)
     factor = torch.cat([torch.where((count > 0)[:, None, None], padded, fresh), fresh[partly]])
@@ -78,18 +96,26 @@ def appended(
     }
 
 
-def continued(factor: Tensor, log_k: Tensor, count: Tensor, added: Tensor, floor: float) -> Tensor:
+def continued(
+    factor: Tensor, log_k: Tensor, count: Tensor, added: Tensor, floor: float, even: bool = True
+) -> Tensor:
     """Factors (S', C, C) of what is new in shells at log |k| (S',); 0 where nothing is.
 
     `factor` (S, C, C), S <= S', are the fitted ones; of (S',) coefficients, `count` stand behind
-    each and `added` are new.
+    each and `added` are new. `even`: shells known in part are so in their corners.
 
     Raises ValueError when fewer than two whole shells of the last octave have any variance.
     """
     known = len(factor)
+    out = factor.new_zeros(len(log_k), *factor.shape[1:])
+    new = (added > 0) & torch.isfinite(log_k)
+    if not new.any():
+        return out
     deviation = factor.square().sum(-1).sqrt()  # (S, C) at one coefficient
-    filled = (count[:known] > 0) & (deviation > 0).any(1)
-    whole = filled & (added[:known] == 0) & torch.isfinite(log_k[:known])
+    own = factor.diagonal(dim1=-2, dim2=-1) > 0
+    whole = (count[:known] > 0) & own.any(1) & torch.isfinite(log_k[:known])
+    if even:
+        whole &= added[:known] == 0
     last = log_k[:known][whole].max() if whole.any() else -math.inf
     octave = whole & (log_k[:known] > last - math.log(2) - 1e-9)
     if int(octave.sum()) < 2:
@@ -97,21 +123,22 @@ def continued(factor: Tensor, log_k: Tensor, count: Tensor, added: Tensor, floor
             f"expected at least 2 shells with variance in the last octave of the spectrum, got "
             f"{int(octave.sum())}; fit the basis on a grid that resolves more scales"
         )
-    out = factor.new_zeros(len(log_k), *factor.shape[1:])
-    new = (added > 0) & torch.isfinite(log_k)
     beside = torch.cat([deviation, deviation.new_zeros(len(log_k) - known, factor.shape[1])])
     share = count / (count + added).clamp_min(1)
+    end = octave & (log_k[:known] >= last)
     for i, largest in enumerate(deviation.square().amax(0)):
-        some = octave & (deviation[:, i] > 0)
-        if int(some.sum()) < 2:
+        some = octave & own[:, i]
+        if int(some.sum()) < 2 or not own[end, i].all():
             continue
         weight = count[:known][some].double()
-        level = decayed(log_k[:known][some], deviation[some, i].log(), weight, log_k[new]).exp()
-        level = _rest(level, beside[new, i], share[new])
+        seen = log_k[:known][some], deviation[some, i].double().log()
+        level = followed(*seen, weight, log_k[new]).exp()
+        if even:
+            level = _rest(level, beside[new, i].double(), share[new])
         row = (factor[some, i] / deviation[some, i, None] * weight[:, None]).sum(0)
         row = level[:, None] * row / row.square().sum().sqrt()
         row[:, i] *= row[:, i].square() > floor * largest
-        out[new, i] = row
+        out[new, i] = row.to(out)
     return out
 
 
@@ -122,24 +149,60 @@ def _rest(level: Tensor, known: Tensor, share: Tensor) -> Tensor:
     return torch.where(known > level, torch.maximum(left, least).sqrt(), level)
 
 
-def decayed(x: Tensor, y: Tensor, weight: Tensor, at: Tensor) -> Tensor:
-    """The weighted least squares fit y = a + b x + c exp(x), c <= 0, at other x.
-
-    c = 0 where it is not sure, or there are too few points to say.
+def followed(x: Tensor, y: Tensor, weight: Tensor, at: Tensor) -> Tensor:
+    """y over x = log |k| at other x: the average of three laws, fitted by weighted least squares.
 
     >>> x = torch.arange(8.0, 17.0).double().log()
-    >>> decayed(x, 1 - 2 * x - 0.3 * x.exp(), torch.ones(9), x[-1:] + math.log(2))
+    >>> followed(x, 1 - 2 * x - 0.3 * x.exp(), torch.ones(9), x[-1:] + math.log(2))
     tensor([-15.5315], dtype=torch.float64)
     """
-    scale = x.max().exp()
-    columns = torch.stack([torch.ones_like(x), x, x.exp() / scale], 1)
+    laws, count = [_fit(x, y, weight, _power)], len(x)
+    if count > 5:  # or AICc has nothing to say of four numbers
+        largest = x.max().exp()
+        bends = largest * torch.logspace(-1, 1, BENDS, dtype=x.dtype, device=x.device)
+        bent = [_fit(x, y, weight, partial(_bent, k0=k0)) for k0 in bends]
+        steep = _fit(x, y, weight, partial(_steep, largest=largest))
+        laws += [one for one in (min(bent, key=lambda fit: fit.left), steep) if one.falls]
+    rounding = 1e-24 * float((weight.to(x) * (y - y.mean()).square()).sum())
+    scores = []
+    for numbers, law in zip((3, 4, 4), laws, strict=False):  # of the error's size, too
+        scores.append(count * math.log(max(law.left, rounding, 1e-300)) + 2 * numbers)
+        if len(laws) > 1:
+            scores[-1] += 2 * numbers * (numbers + 1) / (count - numbers - 1)
+    shares = torch.softmax(-0.5 * torch.tensor(scores, dtype=at.dtype, device=at.device), 0)
+    return torch.stack([law.at(at) for law in laws], -1) @ shares
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """Coefficients of some columns in log |k|, and the weighted sum of squares that they leave."""
+
+    columns: Callable[[Tensor], Tensor]
+    coefficients: Tensor
+    left: float
+
+    def at(self, x: Tensor) -> Tensor:
+        return self.columns(x) @ self.coefficients
+
+    @property
+    def falls(self) -> bool:
+        """Whether the last column counts downwards."""
+        return float(self.coefficients[-1]) < 0
+
+
+def _fit(x: Tensor, y: Tensor, weight: Tensor, columns: Callable[[Tensor], Tensor]) -> _Fit:
     root = weight.to(x).sqrt()[:, None]
-    steep = torch.linalg.lstsq(root * columns, root * y[:, None]).solution
-    left = float((weight.to(x) * (y - (columns @ steep)[:, 0]).square()).sum())
-    free = len(x) - 3
-    if free >= FREE and steep[2] < 0:
-        spread = torch.linalg.inv((root * columns).T @ (root * columns))[2, 2]
-        if steep[2].abs() > SURE * (left / free * spread).sqrt():
-            return steep[0] + steep[1] * at + steep[2] * at.exp() / scale
-    line = torch.linalg.lstsq(root * columns[:, :2], root * y[:, None]).solution
-    return line[0] + line[1] * at
+    found = torch.linalg.lstsq(root * columns(x), root * y[:, None]).solution[:, 0]
+    return _Fit(columns, found, float((weight.to(x) * (y - columns(x) @ found).square()).sum()))
+
+
+def _power(x: Tensor) -> Tensor:
+    return torch.stack([torch.ones_like(x), x], -1)
+
+
+def _bent(x: Tensor, k0: Tensor) -> Tensor:
+    return torch.stack([torch.ones_like(x), torch.log1p((x.exp() / k0).square())], -1)
+
+
+def _steep(x: Tensor, largest: Tensor) -> Tensor:
+    return torch.stack([torch.ones_like(x), x, x.exp() / largest], -1)

@@ -20,7 +20,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from pushforward.generative.basis import Basis, same_box
-from pushforward.generative.extension import appended, finer
+from pushforward.generative.extension import appended, finer, unextended
 from pushforward.generative.modes import Modes
 from pushforward.generative.waves import (
     BANDS,
@@ -98,14 +98,18 @@ class FourierBasis(Basis):
 
     @property
     def modes(self) -> Modes:
-        frequency = length(self.waves, self.extent).repeat_interleave(2)
         return Modes(
-            self.log_variance, frequency, points=self.grid.size, extent=self.extent, folds=1
+            self.log_variance, self._length, points=self.grid.size, extent=self.extent, folds=1
         )
 
     @property
     def band(self) -> Int[Tensor, " mode"]:
-        return band(self.shell)
+        return self._remember(("band",), lambda: band(self._length.round().long()))
+
+    @property
+    def _length(self) -> Tensor:
+        """|k| of every coefficient."""
+        return length(self.waves, self.extent).repeat_interleave(2)
 
     def place(
         self, raw: Float[Tensor, "... channel mode"], grid: Grid
@@ -164,7 +168,8 @@ class FourierBasis(Basis):
 
         A dealiased spectrum is continued to the finer grid's own dealiasing.
 
-        Raises ValueError for a grid that is not finer, or fewer than two shells to continue from.
+        Raises ValueError for a grid that is not finer, a basis that was extended already, or fewer
+        than two shells to continue from.
 
         >>> from pushforward.solvers import GaussianField
         >>> u = GaussianField.power_law(2.0).sample(range(64), Grid((16, 16)))[:, None]
@@ -176,8 +181,9 @@ class FourierBasis(Basis):
         waves = half_plane(grid).to(self.waves.device)
         kept = self.waves[self.mask.any(0)[::2]]
         waves = waves[beyond(kept, waves, grid, ratios)]
-        old, new = (length(k, self.extent).repeat_interleave(2) for k in (self.waves, waves))
-        parts = appended(self, torch.round(new).long(), (old.log(), new.log()), floor)
+        new = length(waves, self.extent).repeat_interleave(2)
+        unextended(self, self._length.round().long())
+        parts = appended(self, new.round().long(), (self._length, new), floor)
         return FourierBasis._kept(grid, parts, torch.cat([self.waves, waves]))
 
     def addresses(self) -> tuple[Int[Tensor, "address word"], Int[Tensor, " mode"] | None]:

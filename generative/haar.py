@@ -184,8 +184,7 @@ class HaarBasis(Basis):
         first = math.prod(self._coarsest())
         shell = level_numbers(first, grid.ndim, self.depth + int(more)).to(self.shell.device)
         new = shell[len(self.shell) :]
-        log_k = (_log_blocks(self.shell), _log_blocks(new))
-        return HaarBasis(grid, appended(self, new, log_k, floor))
+        return HaarBasis(grid, appended(self, new, (_number(self.shell), _number(new)), floor))
 
     def addresses(self) -> tuple[Int[Tensor, "address word"], Int[Tensor, " mode"] | None]:
         block, orientation = self._blocks()
@@ -232,6 +231,6 @@ class HaarBasis(Basis):
         return torch.cat(blocks).to(device), torch.cat(orientations).to(device)
 
 
-def _log_blocks(level: Tensor) -> Tensor:
-    """log of the number of blocks an axis, relative to level 1; no scale for level 0."""
-    return torch.where(level > 0, (level - 1).double() * math.log(2), -math.inf)
+def _number(level: Tensor) -> Tensor:
+    """The number of blocks an axis, relative to level 1; no scale for level 0."""
+    return torch.where(level > 0, torch.exp2((level - 1).double()), 0.0)

@@ -149,11 +149,11 @@ class _Strip:
     def run(self, width: int, stride: int) -> Tensor:
         """The first `width` columns: those that are clear after each run down to the rest."""
         front, clear = self.front, self.front.clear * self.size
-        done = [self._down(1.0)[..., :clear]]
+        done = [self._down(1.0)[..., :clear].clone()]  # not a view, which would keep the window
         turn = front.spacing * stride / self.size
         while clear + self.moved < width:
             self._move(stride)
-            done.append(self._down(front.rest + turn)[..., clear - stride : clear])
+            done.append(self._down(front.rest + turn)[..., clear - stride : clear].clone())
         return torch.cat(done, -1)[..., :width]
 
     def _down(self, start: float) -> Tensor:
@@ -189,15 +189,14 @@ class _Strip:
             return y
         shape = self.basis.grid.shape
         if self.measuring:
-            kept = self.basis.mask.unflatten(-1, shape).to(y)
-            others = tuple(range(1, kept.ndim - 1))
-            power = y.square().mean(0).unflatten(-1, shape).sum(others) / kept.sum(others)
+            kept = self.basis.mask.to(y).view(len(self.basis.mask), -1, shape[-1]).sum(1)
+            power = y.square().mean(0).view(len(kept), -1, shape[-1]).sum(1)
+            power = torch.where(kept > 0, power / kept.clamp_min(1), 1.0)
             if step == 0:
                 self.gains.append([])
             self.gains[self.runs].append(power.clamp(0.01, 100.0).rsqrt())
         gain = self.gains[min(self.runs, len(self.gains) - 1)][step]
-        gain = gain.view(len(gain), *[1] * (len(shape) - 1), -1)
-        return (y.unflatten(-1, shape) * gain).flatten(2)
+        return (y.unflatten(-1, (-1, shape[-1])) * gain[:, None]).flatten(2)
 
     def _move(self, stride: int) -> None:
         """The window `stride` columns further right."""

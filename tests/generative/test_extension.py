@@ -55,6 +55,52 @@ def test_an_exponential_decay_is_continued_exactly_and_a_growth_is_not() -> None
     assert line[-1] < rising[-1, 0, 0].log() - 1
 
 
+@pytest.mark.parametrize(("exponent", "bend"), [(2.0, 16.0), (4.0, 8.0)])
+def test_a_bend_is_no_exponential(exponent: float, bend: float) -> None:
+    """Matern's spectrum, exact and with the scatter of a thousand members."""
+    k = torch.arange(128).double()
+    factor = (1 + (k / bend) ** 2).pow(-exponent / 2)[:, None, None]
+    count = 6 * torch.arange(32) + 1
+    error = (follow(factor[:32], 128, count)[64:] / factor[64:]).log().abs().max()
+    assert error < 0.1
+    noise = torch.randn(32, generator=torch.Generator().manual_seed(0)).double()
+    rough = factor[:32] * (noise / (2 * 1000 * count).sqrt()).exp()[:, None, None]
+    assert (follow(rough, 128, count)[32:64] / factor[32:64]).log().abs().max() < 0.5
+    steep = factor * torch.exp(-k / 8)[:, None, None]  # the control
+    assert (follow(steep[:32], 128, count)[64:] / factor[64:]).log().min() < -4
+
+
+def test_unequal_spacing_takes_all_shells_that_are_known_in_part() -> None:
+    coarse, fine = Grid((16, 64)), Grid((32, 128))
+    field = GaussianField.matern(4.0, 1 / 8)
+    wide = FourierBasis.fit(field.sample(range(200), coarse)[:, None], coarse).extend(fine)
+    truth = FourierBasis.fit(field.sample(range(200), fine)[:, None], fine)
+    for shell in (12, 24, 36):
+        found, exact = (
+            basis.log_variance[0][basis.modes.frequency.round() == shell].exp().sum()
+            for basis in (wide, truth)
+        )
+        assert abs(float(found / exact) - 1) < 0.15
+
+
+def test_a_channel_that_ends_inside_the_octave_stays_ended() -> None:
+    factor, _ = power_law(32)
+    factor[12:, 0] = 0
+    for one in (factor, factor.flip(1, 2).tril()):
+        found = follow(one[:16], 32)[16:].diagonal(dim1=-2, dim2=-1) > 0
+        assert sorted(found.any(0).tolist()) == [False, True]
+    both = follow(power_law(32)[0][:16], 32)[16:].diagonal(dim1=-2, dim2=-1) > 0
+    assert both.all()  # the control
+
+
+def test_an_extended_basis_is_not_extended_again() -> None:
+    u = GaussianField.power_law(2.0).sample(range(20), COARSE)[:, None]
+    for basis in (FourierBasis.fit(u, COARSE), CosineBasis.fit(u, COARSE)):
+        assert len(basis.extend(FINE).band) == len(basis.extend(FINE).shell)
+        with pytest.raises(ValueError, match="got one that was extended"):
+            basis.extend(FINE).extend(Grid((128, 128)))
+
+
 def test_what_a_shell_lacks_makes_up_its_variance() -> None:
     """A quarter of a shell is known, above the power law or below."""
     factor, k = power_law(24)
@@ -159,6 +205,7 @@ def test_old_coefficients_come_first_and_are_what_they_were() -> None:
         there = fine.read(fine.synthesise(z, FINE), FINE)[..., :old]
         here = basis.read(basis.synthesise(z[..., :old], COARSE), COARSE)
         torch.testing.assert_close(there, here, rtol=0, atol=1e-10)
+        assert torch.equal(fine.band[:old], basis.band)
         same = basis.extend(COARSE)
         assert torch.equal(same.shell, basis.shell)
 

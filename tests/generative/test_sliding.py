@@ -145,6 +145,24 @@ def test_columns_are_levelled_by_other_strips(sampler: Sampler) -> None:
     torch.testing.assert_close(some[0], wide[1], rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("grid", [Grid((12,), boundary="neumann"), GRID])
+@pytest.mark.parametrize("second", ["free", "none", "twice"])
+def test_levelled_strips_of_lines_and_of_several_channels(grid: Grid, second: str) -> None:
+    generator = torch.Generator().manual_seed(0)
+    u = torch.randn(64, 2, *grid.shape, generator=generator)
+    if second != "free":
+        u[:, 1] = 3.0 if second == "none" else 2 * u[:, 0]
+    surrogate = Surrogate.fit(page(), u, grid)
+    surrogate.denoiser = GaussianDenoiser()
+    strips = slide(surrogate, range(3), 20, sampler=Sampler(steps=8), leveled=64)
+    assert strips.shape == (3, 2, *grid.shape[:-1], 20)
+    assert strips.isfinite().all()
+    plain = slide(surrogate, range(3), 20, sampler=Sampler(steps=8))
+    gap = (strips - plain).abs().amax(tuple(range(2, strips.ndim)))  # the scatter of 64 strips
+    assert ((gap > 0) == (u.std(0).amax(tuple(range(1, u.ndim - 1))) > 0)).all()
+    assert gap.max() < 2
+
+
 @pytest.mark.parametrize("delay", [0.5, 0.6, 0.75, 0.9, 0.95])
 @pytest.mark.parametrize("size", [1, 2])
 def test_a_moved_window_is_at_another_time_of_the_path(delay: float, size: int) -> None:
