@@ -125,15 +125,17 @@ def deploy(
 def asked(study: Study, by: int | None = None) -> dict[str, Any]:
     """What a run is told of its study, or of its simulation: also where the data's files lie.
 
+    Raises ValueError for a location with credentials, which the server would keep.
+
     >>> from pushforward.study import Study
     >>> list(asked(Study.load("smoke"))["study"])[:3], list(asked(Study.load("smoke"), by=8))
     (['title', 'description', 'simulation'], ['simulation', 'by'])
     """
     sections, files = study.sections(), study.simulation.location
     if files is not None:
-        sections["simulation"]["location"] = (
-            files if "://" in files else str(Path(files).absolute())
-        )
+        refuse(files)
+        local = str(Path(files).expanduser().absolute())
+        sections["simulation"]["location"] = files if "://" in files else local
     return {"study": sections} if by is None else {"simulation": sections["simulation"], "by": by}
 
 

@@ -45,7 +45,7 @@ class Simulation(Spec):
 
     With `data` in place of an equation, members are drawn from a law or read from files (see
     `solvers.source`), at time 0; `location` is the folder that their files lie in, no part of the
-    name either, and stored nowhere.
+    name either, and in no archive.
 
     >>> from pushforward.solvers import NavierStokes
     >>> simulation = Simulation(equation=NavierStokes(viscosity=1e-2), grid=Grid((16, 16)),
@@ -76,7 +76,7 @@ class Simulation(Spec):
     seed: Seed = 0
     batch: Count = 32
     block: Count = 64
-    location: Annotated[str | None, Field(exclude=True)] = None  # of this machine: not stored
+    location: Annotated[str | None, Field(exclude=True)] = None  # of this machine: in no archive
 
     @model_validator(mode="before")
     @classmethod

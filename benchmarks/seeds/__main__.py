@@ -15,6 +15,7 @@ import argparse
 import hashlib
 import json
 import os
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -51,16 +52,32 @@ def main() -> None:
     parser.add_argument("--variant", nargs="+", default=(), help="these variants alone")
     parser.add_argument("--page", action="store_true", help="write the page from what is stored")
     asked = parser.parse_args()
+    rows = [row for row in ROWS if asked.only is None or row.name in asked.only]
+    known = {part for row in rows for part in variants(row)}
+    for name in {*asked.variant} - known:
+        parser.error(f"expected variants of these rows, got {name}; choose from {sorted(known)}")
     torch.set_num_threads(1)
     if asked.data:
         os.environ["PUSHFORWARD_DATA"] = asked.data
     RESULTS.mkdir(exist_ok=True)
+    failed = []
     with tempfile.TemporaryDirectory() as folder:
-        for row in ROWS:
-            if not asked.page and (asked.only is None or row.name in asked.only):
+        for row in [] if asked.page else rows:
+            try:
                 text = json.dumps(made(row, asked.root or folder, chosen=asked.variant), indent=1)
-                (RESULTS / f"{row.name}.json").write_text(text + "\n", encoding="utf-8")
+            except subprocess.CalledProcessError as mistake:  # it has said why
+                failed.append(f"{row.name}: {shlex.join(mistake.cmd)} failed")
+                continue
+            (RESULTS / f"{row.name}.json").write_text(text + "\n", encoding="utf-8")
     RESULTS.with_suffix(".md").write_text(page(), encoding="utf-8")
+    if failed:
+        sys.exit("\n".join(failed))
+
+
+def variants(row: Row) -> set[str]:
+    """The names that a row's variants are chosen by."""
+    studies = (name for one in row.pages for name in family(str(PAGES / f"{one}.yaml")))
+    return {part for name in studies for part in name.split(", ")}
 
 
 def page() -> str:
@@ -79,7 +96,8 @@ def made(
 ) -> dict[str, Any]:
     """Runs a row's pages and measures it; with `smoke` shrunk ones, whose numbers mean nothing.
 
-    `chosen` are the variants to run; the others are told of as not run.
+    `chosen` are the variants to run, of the pages that have them; a row of which some were chosen
+    is not judged.
     """
     families: dict[str, Family] = {}
     absent: list[str] = []
@@ -102,6 +120,7 @@ def made(
         "measured": measured,
         "costs": costs(archive, together) if together else NOTHING,
         "absent": absent,
+        "chosen": [name for name in chosen if name in variants(row)],
         "changes": sorted({*changes}),
         "seconds": round(time.monotonic() - began, 1),
     }
@@ -118,15 +137,14 @@ def there(source: str, row: Row, chosen: Sequence[str] = ()) -> tuple[dict[str, 
     whole = {name: study for name, study in asked.items() if readable(study)}
     if whole or not row.subset:
         return whole, []
-    files = ", ".join(row.subset)
     found, changes = {}, []
     for name, study in asked.items():
         data = study.simulation.data
         kind = getattr(data, "kind", "")
-        known = _counted(kind, row.subset)
-        if known is None:
+        counted = _counted(kind, row.subset)
+        if counted is None:
             continue
-        count, sums = known
+        count, files, sums = counted
         own = [
             f"simulation.data={{kind: {kind}, field: {getattr(data, 'field', None)}, "
             f"files: [{files}], sha256: [{sums}]}}",
@@ -139,14 +157,15 @@ def there(source: str, row: Row, chosen: Sequence[str] = ()) -> tuple[dict[str, 
     return found, changes
 
 
-def _counted(kind: str, files: Sequence[str]) -> tuple[int, str] | None:
-    """How many images the files of a subset hold, and their checksums; None without them."""
+def _counted(kind: str, files: Sequence[str]) -> tuple[int, str, str] | None:
+    """How many images the files of a subset hold, their names here and checksums; or None."""
     if kind != "cifar10":
         return None
     stack = Stack(kind, files=tuple(files))
     try:
-        sums = [hashlib.sha256(path.read_bytes()).hexdigest() for path, _ in stack.paths()]
-        return len(stack), ", ".join(sums)
+        found = [path for path, _ in stack.paths()]
+        sums = [hashlib.sha256(path.read_bytes()).hexdigest() for path in found]
+        return len(stack), ", ".join(path.name for path in found), ", ".join(sums)
     except (OSError, ValueError):
         return None
 

@@ -37,6 +37,11 @@ from pushforward.training import LIKELIHOOD
 
 MEMBERS, WINDOWS, LAGS = 64, 3, 10
 SEAMS = ("inside", "across", "seam")
+KINDS = {
+    "strip": "strip",
+    "unlevelled": "strip, not levelled",
+    "independent": "windows side by side",
+}
 NEAR = 0.1  # of the solver's variance, within which a strip goes on
 REFERENCE = 512  # of the solver's members that no training saw
 
@@ -50,21 +55,24 @@ def strips(
     `orders`, of each study: `likelihood`; `solver`, variance and autocovariance at lags 1..10 of
     the torus; `strip` and `independent` (the control), variance by window, autocovariance
     `inside` and `across` seams, what one and two windows `apart` share, and how far these are
-    `off` the solver (see `against`).
+    `off` the solver (see `against`); and `unlevelled`, a strip as the network leaves it.
     """
     orders = {name: _order(archive, study, members) for name, study in studies.items()}
     wide = {name: one for name, one in orders.items() if "strip" in one}
     good = {
-        name: _goes_on(one["strip"]) and not _goes_on(one["independent"])
+        name: _goes_on(one["strip"], one["independent"])
+        and not _goes_on(one["independent"], one["independent"])
         for name, one in wide.items()
     }
     said = "; ".join(
         f"strips of {name} {WINDOWS} windows wide "
         + ("go on" if good[name] else "do not go on")
         + f" across seams as inside windows (correlations at most {_seam(one['strip']):.2f} off, "
-        f"side by side {_seam(one['independent']):.2f}; variance over the solver's from "
-        f"{one['strip']['variance']['value'][0]:.2f} to "
-        f"{one['strip']['variance']['value'][-1]:.2f}), and repeat "
+        f"side by side {_seam(one['independent']):.2f}; off the solver's by at most "
+        f"{one['strip']['off']['inside']['most']:.2f}, windows by themselves by "
+        f"{one['independent']['off']['inside']['most']:.2f}; variance of the last window over the "
+        f"solver's {one['strip']['variance']['value'][-1]:.2f}, without levelling "
+        f"{one['unlevelled']['variance']['value'][-1]:.2f}), and repeat "
         f"{one['strip']['apart']['value'][0]:.2f} of a window in the next"
         for name, one in wide.items()
     )
@@ -76,14 +84,13 @@ def tables(found: Mapping[str, Any]) -> list[Table]:
     orders = found["orders"]
     lines = []
     for name, one in orders.items():
-        for kind in ("strip", "independent") if "strip" in one else ():
+        for kind in KINDS if "strip" in one else ():
             own = one[kind]
             variances = ", ".join(f"{value:.2f}" for value in own["variance"]["value"])
             off = own["off"]
             repeated = f"{own['apart']['value'][0]:.2f} ± {own['apart']['error'][0]:.2f}"
-            title = {"strip": "strip", "independent": "windows side by side"}[kind]
             told = [f"{off[key]['most']:.3f} ({off[key]['errors']:.1f})" for key in SEAMS]
-            lines.append([name, title, variances, *told, repeated])
+            lines.append([name, KINDS[kind], variances, *told, repeated])
     head = ["order", "fields", "variance by window", "inside", "across seams",
             "across v inside", "repeated"]  # fmt: skip
     about = (
@@ -109,13 +116,16 @@ def _order(archive: Archive, study: Study, members: int) -> dict[str, Any]:
     known = stacked(archive.open(study.simulation), training, unseen)[:, 0].double()
     window, sampler = known.shape[-1], generation.sampler
     solver = torus(known)
-    wide = slide(
-        unrolled(surrogate),
-        range(members),
-        WINDOWS * window,
-        sampler=sampler,
-        leveled=2 * members,
-        batch=members,
+    plain, wide = (
+        slide(
+            unrolled(surrogate),
+            range(members),
+            WINDOWS * window,
+            sampler=sampler,
+            leveled=leveled,
+            batch=members,
+        )[:, 0]
+        for leveled in (0, 2 * members)
     )
     parts = surrogate.sample(range(WINDOWS * members), sampler=sampler, batch=members)
     apart = torch.cat(parts.chunk(WINDOWS), -1)
@@ -123,7 +133,8 @@ def _order(archive: Archive, study: Study, members: int) -> dict[str, Any]:
         "members": members,
         "window": window,
         "solver": solver,
-        "strip": against(measured(wide[:, 0].double(), window, solver), solver),
+        "strip": against(measured(wide.double(), window, solver), solver),
+        "unlevelled": against(measured(plain.double(), window, solver), solver),
         "independent": against(measured(apart[:, 0].double(), window, solver), solver),
     }
 
@@ -133,13 +144,15 @@ def _seam(found: Mapping[str, Any]) -> float:
     return float(found["off"]["seam"]["most"])
 
 
-def _goes_on(found: Mapping[str, Any]) -> bool:
-    """Whether a seam is like the inside of a window, and the last window as lively as the first.
+def _goes_on(found: Mapping[str, Any], alone: Mapping[str, Any]) -> bool:
+    """Whether seams are like the inside of a window, and that like windows made by themselves.
 
-    Whether all of them are the solver's is a matter of the network, and told beside.
+    How far these are off the solver is a matter of the network, and told beside.
     """
     first, *_, last = found["variance"]["value"]
-    return _seam(found) <= NEAR and abs(last - first) <= NEAR
+    most = alone["off"]["inside"]["most"] + NEAR
+    near = max(found["off"][key]["most"] for key in ("inside", "across")) <= most
+    return near and _seam(found) <= NEAR and abs(last - first) <= NEAR
 
 
 def unrolled(surrogate: Surrogate) -> Surrogate:

@@ -16,7 +16,10 @@ def costs(archive: Archive, studies: Mapping[str, Study]) -> dict[str, Any]:
     manifests = {name: archive.manifest(spec) for name, spec in results.items()}
     trainings = {name: spec for name, spec in results.items() if spec.kind == "training"}
     made = [manifest["provenance"] for manifest in manifests.values()]
-    machine = made[0]["machine"]
+    machine = {
+        key: ", ".join(sorted({str(one["machine"][key]) for one in made}))
+        for key in ("cores", "gpu", "processor", "python")
+    }
     return {
         "seconds": {
             name: _seconds(archive, results[name], manifest)
@@ -33,8 +36,8 @@ def costs(archive: Archive, studies: Mapping[str, Study]) -> dict[str, Any]:
         },
         "seeds": {name: spec.seed for name, spec in results.items()},
         "commits": sorted({one["code"]["commit"] or "none" for one in made}),
-        "machine": {key: machine[key] for key in ("cores", "gpu", "processor", "python")},
-        "torch": made[0]["libraries"]["torch"],
+        "machine": machine,
+        "torch": ", ".join(sorted({one["libraries"]["torch"] for one in made})),
     }
 
 

@@ -44,7 +44,8 @@ def _best(found: dict[str, Any]) -> dict[str, tuple[float, float]]:
 
 
 def _grid_verdict(found: dict[str, Any]) -> Verdict:
-    best = {**_best(found["digits"]), **_best(found["flow"])}
+    sets = {"MNIST": found["digits"], "vorticity": found["flow"]}
+    best = {f"{of}, {name}": one for of, said in sets.items() for name, one in _best(said).items()}
     near = [name for name, (a, _) in best.items() if abs(a - 1) <= 0.2 + 1e-9]
     spread = max(width for _, width in best.values())
     said = (

@@ -88,11 +88,12 @@ def _digits_verdict(found: dict[str, Any]) -> Verdict:
         "; finer grids hold nothing that 32 points lack, and a surrogate's functions are the same "
         "on all, with white noise, too"
     )
-    if min(map(max, trace)) > TWICE:
+    if min(each[0] for each in trace) > TWICE:  # on the points that they learnt on
         return Verdict("beyond the budget", said)
+    kept = min(map(max, trace)) <= TWICE
     lost = max(ratios["standard"]) > 1.25 * ratios["standard"][0]
     sooner = speed is not None and speed <= SOONER
-    return Verdict("confirmed" if lost and sooner else "not confirmed", said)
+    return Verdict("confirmed" if kept and lost and sooner else "not confirmed", said)
 
 
 def _digits_tables(found: dict[str, Any]) -> list[Table]:
@@ -122,14 +123,12 @@ def _cells_verdict(found: dict[str, Any]) -> Verdict:
     said = "over their floors on 32 to 256 points: " + "; ".join(
         f"{TITLES[score]}: {_said(each)}" for score, each in ratios.items()
     )
-    trace = [
-        max(each)
-        for by_prior in ratios.values()
-        for prior, each in by_prior.items()
-        if prior != "white"
-    ]
-    kept = bool(trace) and max(trace) <= TWICE
-    return Verdict("confirmed" if kept else "not confirmed", said)
+    priors = [prior for prior in ratios["w1"] if prior != "white"]
+    learnt = [max(each[prior][0] for each in ratios.values()) for prior in priors]
+    if min(learnt) > TWICE:  # on the points that they learnt on
+        return Verdict("beyond the budget", said)
+    most = max(max(each[prior]) for each in ratios.values() for prior in priors)
+    return Verdict("confirmed" if most <= TWICE else "not confirmed", said)
 
 
 def _cells_tables(found: dict[str, Any]) -> list[Table]:

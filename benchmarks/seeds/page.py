@@ -16,10 +16,10 @@ INTRODUCTION = """# Every experiment of the four seeds
 Numbers, seeds, commits and machines are in `docs/results/seeds/*.json`. FOLDER holds MNIST's and
 CIFAR-10's files as published; without them `mnist` and `cifar10` are downloaded.
 
-Networks and steps are such that a row takes minutes on one core, where the papers had GPUs for
-days: a row says what it saw, and **deserves a GPU** stands where more would change it. Verdicts
-are computed from the numbers: *confirmed* and *not confirmed* speak of the paper's claim as it can
-be tested here, *beyond the budget* says that this much computing cannot tell.
+Networks and steps are such that a row takes less than an hour of a core, where the papers had
+GPUs for days: a row says what it saw, and **deserves a GPU** stands where more would change it.
+Verdicts are computed from the numbers: *confirmed* and *not confirmed* speak of the paper's claim
+as it can be tested here, *beyond the budget* says that this much computing cannot tell.
 
 - DDO: Lim et al., [2302.07400](https://arxiv.org/abs/2302.07400)
 - Multilevel: Hagemann et al., [2303.04772](https://arxiv.org/abs/2303.04772)
@@ -31,7 +31,7 @@ def written(rows: Sequence[Row], found: Mapping[str, Mapping[str, Any]]) -> str:
     """The page in Markdown, of the rows that were measured; the others say that they were not."""
     lines = []
     for row in rows:
-        verdict = _verdict(row, found)
+        verdict = _verdict(row, found.get(row.name))
         minutes = _minutes(found[row.name]) if row.name in found else "-"
         anchor = f"[{row.title}](#{row.name})"
         lines.append([row.paper, anchor, f"**{verdict.word}**", verdict.why, minutes])
@@ -42,10 +42,12 @@ def written(rows: Sequence[Row], found: Mapping[str, Mapping[str, Any]]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _verdict(row: Row, found: Mapping[str, Mapping[str, Any]]) -> Verdict:
-    if row.name not in found:
+def _verdict(row: Row, found: Mapping[str, Any] | None) -> Verdict:
+    if found is None:
         return Verdict("beyond the budget", "not run")
-    return row.verdict(dict(found[row.name]["measured"]))
+    if found.get("chosen"):
+        return Verdict("beyond the budget", f"only {', '.join(found['chosen'])} of it was run")
+    return row.verdict(dict(found["measured"]))
 
 
 def _section(row: Row, found: Mapping[str, Any] | None) -> list[str]:
@@ -61,10 +63,9 @@ def _section(row: Row, found: Mapping[str, Any] | None) -> list[str]:
         parts.append("Deserves a GPU.")
     if found is None:
         return [*parts, "Not run."]
-    measured = dict(found["measured"])
-    verdict = row.verdict(measured)
+    verdict = _verdict(row, found)
     parts.append(f"**{verdict.word.capitalize()}:** {verdict.why}.")
-    for one in row.tables(measured):
+    for one in [] if found.get("chosen") else row.tables(dict(found["measured"])):
         if one.lines:
             parts += [one.about, table(one.head, one.lines)]
     return [*parts, _cost(found)]

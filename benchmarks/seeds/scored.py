@@ -45,8 +45,9 @@ def _study(scores: xr.Dataset, names: Sequence[str]) -> dict[str, Any]:
 
 
 def _worst(score: xr.Dataset) -> dict[str, Any]:
-    """A score of the variable that is farthest from its floor."""
-    far = (score.value - score.floor_mean) / (score.floor_q95 - score.floor_mean)
+    """A score of the variable where it is the most floors; beyond one, where that is about 0."""
+    above = (score.value - score.floor_mean) / (score.floor_q95 - score.floor_mean)
+    far = xr.where(score.floor_mean > 0.2 * score.floor_q95, score.value / score.floor_mean, above)
     place = int(np.nanargmax(far.where(score.value.notnull(), -np.inf).values))
     one = score.isel(variable=place)
     return {

@@ -96,7 +96,7 @@ def test_strips_of_every_order(archive: Archive) -> None:
         assert math.isfinite(one["likelihood"]["nats_per_dimension"])
         assert ("strip" in one) == name.startswith("b ")
     bounds, wide = columns.tables(found)
-    assert (len(bounds.lines), len(wide.lines)) == (3, 4)
+    assert (len(bounds.lines), len(wide.lines)) == (3, 6)
     assert {len(line) for line in wide.lines} == {len(wide.head)}
     one = found["orders"]["b 0.3"]
     assert len(one["strip"]["variance"]["value"]) == columns.WINDOWS
@@ -169,6 +169,15 @@ def test_an_exact_strip_repeats_a_part_of_its_window(known: dict[str, Any]) -> N
     assert shared["value"][0] > 6 * shared["error"][0]
     assert shared["value"][0] < 0.4  # and most is new
     assert shared["value"][1] < shared["value"][0] / 2
+
+
+def test_strips_go_on_that_are_like_windows(known: dict[str, Any]) -> None:
+    assert columns._goes_on(known["strip"], known["apart"])
+    assert not columns._goes_on(known["apart"], known["apart"])
+    window = TORUS.shape[1]
+    noise = torch.randn(COUNT, 4, 3 * window, generator=torch.Generator().manual_seed(0)).double()
+    white = columns.measured(noise, window, known["solver"])
+    assert not columns._goes_on(columns.against(white, known["solver"]), known["apart"])
 
 
 def test_windows_apart_have_nothing_across_seams(known: dict[str, Any]) -> None:

@@ -89,6 +89,12 @@ def test_a_deployment_knows_where_files_lie(
         again = Study.model_validate(asked(study)["study"])
         assert again.simulation.location == kept
         assert again.evaluation.name == study.evaluation.name
+    secret = family(page, ["simulation.location=https://me:word@a.org/b"])["64"]
+    with pytest.raises(ValueError, match="without credentials") as refused:
+        asked(secret)
+    assert "word" not in str(refused.value)
+    home = family(page, ["simulation.location=~/b"])["64"]
+    assert asked(home)["study"]["simulation"]["location"] == str(Path.home() / "b")
     assert "location" not in asked(family(page)["64"])["study"]["simulation"]
 
 
