@@ -1,7 +1,7 @@
 """Diffusion on function space, usable by itself: from fields to a surrogate that draws more.
 
     bases        basis; fourier, cosine, haar, pixel, pca; waves, wavelets, whitening, extension,
-                 addresses, modes
+                 decay, addresses, modes
     paths        path: clock, ordering (priors, hierarchies, windows), filters; variation
     conditions   observation (as starts), guidance (by functionals)
     processes    process, kernel; learned
@@ -9,7 +9,7 @@
     denoisers    denoiser, exact; loss, calibration
     samplers     draw; sampler, heun, langevin, lifted; walk, reversal
     likelihood   likelihood, flow_density, angles; dequantisation
-    all of it    presets -> surrogate -> images, sliding
+    all of it    presets -> surrogate -> images, front, sliding
 
 A basis whitens fields, a path says how clear each coefficient is at each time, a denoiser guesses
 the clear field, a sampler walks the path with it; a preset names one of each.

@@ -1,42 +1,28 @@
-r"""A spectrum continued to scales that no data has shown, channel by channel.
+"""A spectrum continued to scales that no data has shown.
 
-On the last octave of shells that data fills, three laws of log E|z|^2 are fitted to each channel:
-
-    a + b log |k|                           a power law, as of what has no smallest scale
-    a + b log(k0^2 + |k|^2)                 one that bends at k0, as Matern's
-    a + b log |k| + c |k|,    c < 0         an exponential decay, as of analytic fields: what
-                                            diffuses or is viscous
-
-and their average is followed beyond, each by its Akaike weight, exp(-AICc / 2): one law alone
-where the octave tells which it is. The correlations between channels stay what they are on that
-octave on average. What falls below the floor is dropped, as in a fit, and a channel that ends
-before the octave does is not continued.
+The last octave of shells that data fills is followed beyond, channel by channel, as `decay` fits
+it. The correlations between channels stay what they are on that octave on average. What falls
+below the floor is dropped, as in a fit, and a channel that ends before the octave does is not
+continued.
 
 The corners of a grid hold parts of shells beyond the last whole one. They are not fitted: a
 spectrum in a box need not be isotropic, and its diagonals may decay later than its axes. Where the
 known part of such a shell lies above the shell's continued variance v, the waves that it lacks get
 what is left of v, and at least v times v over the known part's. Where axes are resolved unequally,
 most shells are known in part alone, and all are fitted as if whole.
-
-    Foias, Temam, Gevrey class regularity (1989), doi:10.1016/0022-1236(89)90015-3
-    Burnham, Anderson, Model selection and multimodel inference (2002), doi:10.1007/b97636
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
 
 import torch
 from torch import Tensor
 
 from pushforward.generative.basis import Basis
+from pushforward.generative.decay import followed
 from pushforward.generative.whitening import inverse_factors
 from pushforward.solvers import Grid
-
-BENDS = 48  # values of k0 that are tried, from a tenth of the octave's end to ten times it
 
 
 def finer(old: Grid, new: Grid) -> list[float]:
@@ -147,62 +133,3 @@ def _rest(level: Tensor, known: Tensor, share: Tensor) -> Tensor:
     left = (level.square() - share * known.square()).clamp_min(0) / (1 - share)
     least = level.square() * (level / known).square()
     return torch.where(known > level, torch.maximum(left, least).sqrt(), level)
-
-
-def followed(x: Tensor, y: Tensor, weight: Tensor, at: Tensor) -> Tensor:
-    """y over x = log |k| at other x: the average of three laws, fitted by weighted least squares.
-
-    >>> x = torch.arange(8.0, 17.0).double().log()
-    >>> followed(x, 1 - 2 * x - 0.3 * x.exp(), torch.ones(9), x[-1:] + math.log(2))
-    tensor([-15.5315], dtype=torch.float64)
-    """
-    laws, count = [_fit(x, y, weight, _power)], len(x)
-    if count > 5:  # or AICc has nothing to say of four numbers
-        largest = x.max().exp()
-        bends = largest * torch.logspace(-1, 1, BENDS, dtype=x.dtype, device=x.device)
-        bent = [_fit(x, y, weight, partial(_bent, k0=k0)) for k0 in bends]
-        steep = _fit(x, y, weight, partial(_steep, largest=largest))
-        laws += [one for one in (min(bent, key=lambda fit: fit.left), steep) if one.falls]
-    rounding = 1e-24 * float((weight.to(x) * (y - y.mean()).square()).sum())
-    scores = []
-    for numbers, law in zip((3, 4, 4), laws, strict=False):  # of the error's size, too
-        scores.append(count * math.log(max(law.left, rounding, 1e-300)) + 2 * numbers)
-        if len(laws) > 1:
-            scores[-1] += 2 * numbers * (numbers + 1) / (count - numbers - 1)
-    shares = torch.softmax(-0.5 * torch.tensor(scores, dtype=at.dtype, device=at.device), 0)
-    return torch.stack([law.at(at) for law in laws], -1) @ shares
-
-
-@dataclass(frozen=True)
-class _Fit:
-    """Coefficients of some columns in log |k|, and the weighted sum of squares that they leave."""
-
-    columns: Callable[[Tensor], Tensor]
-    coefficients: Tensor
-    left: float
-
-    def at(self, x: Tensor) -> Tensor:
-        return self.columns(x) @ self.coefficients
-
-    @property
-    def falls(self) -> bool:
-        """Whether the last column counts downwards."""
-        return float(self.coefficients[-1]) < 0
-
-
-def _fit(x: Tensor, y: Tensor, weight: Tensor, columns: Callable[[Tensor], Tensor]) -> _Fit:
-    root = weight.to(x).sqrt()[:, None]
-    found = torch.linalg.lstsq(root * columns(x), root * y[:, None]).solution[:, 0]
-    return _Fit(columns, found, float((weight.to(x) * (y - columns(x) @ found).square()).sum()))
-
-
-def _power(x: Tensor) -> Tensor:
-    return torch.stack([torch.ones_like(x), x], -1)
-
-
-def _bent(x: Tensor, k0: Tensor) -> Tensor:
-    return torch.stack([torch.ones_like(x), torch.log1p((x.exp() / k0).square())], -1)
-
-
-def _steep(x: Tensor, largest: Tensor) -> Tensor:
-    return torch.stack([torch.ones_like(x), x, x.exp() / largest], -1)
