@@ -6,6 +6,7 @@ from typing import Any
 
 from benchmarks.markdown import number
 from benchmarks.seeds import mixtures, resolution
+from benchmarks.seeds.autocovariance import autocovariances
 from benchmarks.seeds.cells import score_table
 from benchmarks.seeds.row import Family, Row, Table, Verdict
 from benchmarks.seeds.scored import scored, within
@@ -79,7 +80,11 @@ def _flow(archive: Archive, families: dict[str, Family]) -> dict[str, Any]:
         for name, study in studies.items()
         if name.endswith(", 64")
     }
-    return {"scores": scored(archive, studies, FIELDS), "evaluations": costs}
+    return {
+        "scores": scored(archive, studies, FIELDS),
+        "autocovariance": autocovariances(archive, studies),
+        "evaluations": costs,
+    }
 
 
 def _flow_verdict(found: dict[str, Any]) -> Verdict:
@@ -88,15 +93,19 @@ def _flow_verdict(found: dict[str, Any]) -> Verdict:
     )
     kept: dict[str, list[bool]] = {}  # by the model, on the points learnt on and finer ones
     for name, one in found["scores"].items():
-        kept.setdefault(name.split(", ")[0], []).append(within(one, FIELDS, TWICE))
+        near = found["autocovariance"][name]["trained"]["ratio"] <= TWICE
+        kept.setdefault(name.split(", ")[0], []).append(near and within(one, FIELDS, TWICE))
     good = [model for model, each in kept.items() if all(each)]
     worst = {
-        name: max(one["trained"][score]["ratio"] for score in FIELDS)
+        name: max(
+            found["autocovariance"][name]["trained"]["ratio"],
+            *(one["trained"][score]["ratio"] for score in FIELDS),
+        )
         for name, one in found["scores"].items()
     }
     said = (
         f"evaluations a member are {'the same' if same else 'not the same'} from 64 to 512 "
-        "points; spectrum, structure functions and one-point law at most "
+        "points; spectrum, autocovariance, structure functions and one-point law at most "
         + ", ".join(f"{number(value)} floors ({name})" for name, value in worst.items())
     )
     said += f"; within two floors on all grids: {', '.join(good) or 'none'}"
@@ -114,7 +123,19 @@ def _flow_tables(found: dict[str, Any]) -> list[Table]:
         for one in each
     ]  # fmt: skip
     head = ["model", "points an axis", "evaluations a member", "seconds a member"]
-    return [score_table(found["scores"], FIELDS, about), Table("Cost of a member.", head, lines)]
+    told = [
+        [name, *(f"{number(each[who]['ratio'])}x" for who in ("trained", "gaussian"))]
+        for name, each in found["autocovariance"].items()
+    ]
+    return [
+        score_table(found["scores"], FIELDS, about),
+        Table(
+            "Autocovariance along the axes over the solver's own floor.",
+            ["study", "trained", "Gaussian"],
+            told,
+        ),
+        Table("Cost of a member.", head, lines),
+    ]
 
 
 ROWS = (

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from benchmarks.seeds import columns, mixtures, phases, warm
+from benchmarks.seeds.autocovariance import distance
 from benchmarks.seeds.costs import costs
 from benchmarks.seeds.scored import scored, within
 from pushforward import Archive, Study, evaluate, generate, simulate, train
@@ -27,7 +28,7 @@ from pushforward.generative import (
 from pushforward.generative import (
     Path as Way,
 )
-from pushforward.solvers import Grid
+from pushforward.solvers import GaussianField, Grid
 from pushforward.variants import family
 
 SEEDS = Path(__file__).resolve().parents[2] / "catalogs" / "seeds"
@@ -196,6 +197,21 @@ def test_a_strip_may_be_unrolled_only_here() -> None:
     assert columns.unrolled(surrogate).grid.boundary == "neumann"
     assert surrogate.grid.periodic  # it is a copy
     assert surrogate.basis.grid.periodic
+
+
+# autocovariances
+
+
+def test_autocovariances_stand_over_the_solver_s_own() -> None:
+    field, square = GaussianField.matern(3.0, 1 / 4), Grid((16, 16))
+    pool, ours = field.sample(range(400), square, 0), field.sample(range(100), square, 1)
+    same = distance(ours, pool)
+    assert same["value"] < 1.5 * same["limit"]
+    rough = GaussianField.matern(3.0, 1 / 8).sample(range(100), square, 1)
+    for other in (1.3 * ours, rough * (pool.std() / rough.std())):  # the controls
+        assert distance(other, pool)["value"] > 2 * same["limit"]
+    with pytest.raises(ValueError, match="a pool of at least 200"):
+        distance(pool[:100], pool[:150])
 
 
 # phases

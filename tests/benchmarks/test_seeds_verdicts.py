@@ -30,10 +30,13 @@ def mixture(white: float = 3.0, trace: float = 1.2, w1: float = 1.5, lost: int =
     return {"scores": found, "diverged": diverged}
 
 
-def flow(**ratios: float) -> Any:
+def flow(far: float = 1.0, **ratios: float) -> Any:
     """By model and points, as in ddo_64."""
     found = {key.replace("_", ", "): scores(w1=value) for key, value in ratios.items()}
-    return {"scores": found, "evaluations": {"ddo, 64": [{"evaluations": 20}] * 4}}
+    near = {name: {"trained": {"ratio": 1.0}} for name in found}
+    near["ddo, 128"] = {"trained": {"ratio": far}}
+    costs = {"ddo, 64": [{"evaluations": 20}] * 4}
+    return {"scores": found, "autocovariance": near, "evaluations": costs}
 
 
 def circular(value: float, control: float = 0.5) -> Any:
@@ -107,6 +110,7 @@ CASES = [
     ("ddo_mixture", mixture(lost=1), "not confirmed"),
     ("ddo_navier_stokes", flow(ddo_64=1, ddo_128=1.5, gud_64=9, gud_128=9), "confirmed"),
     ("ddo_navier_stokes", flow(ddo_64=1, ddo_128=50, gud_64=1, gud_128=1), "not confirmed"),
+    ("ddo_navier_stokes", flow(far=3, ddo_64=1, ddo_128=1, gud_64=1), "not confirmed"),
     ("ddo_navier_stokes", flow(ddo_64=40, ddo_128=50, gud_64=1, gud_128=1), "beyond the budget"),
     ("ddo_volcano", circular(0.05), "confirmed"),
     ("ddo_volcano", circular(0.07), "not confirmed"),
