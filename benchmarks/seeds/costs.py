@@ -7,6 +7,7 @@ from typing import Any
 
 from pushforward import Archive, Study
 from pushforward.curve import FILE as METRICS
+from pushforward.evaluation import SCORES_FILE
 from pushforward.learnt import seconds
 
 
@@ -42,11 +43,11 @@ def costs(archive: Archive, studies: Mapping[str, Study]) -> dict[str, Any]:
 
 
 def _seconds(archive: Archive, spec: Any, manifest: Mapping[str, Any]) -> float | None:
-    """How long a result took: its blocks together, or the loop of a training."""
+    """How long a result took: its blocks together, the loop of a training, or its scores."""
     if spec.kind == "training":
         return seconds(archive.read_lines(spec, METRICS))
     if spec.kind == "evaluation":
-        return manifest.get("seconds")
+        return round(archive.read_json(spec, SCORES_FILE)["attrs"]["seconds"], 1)
     return round(sum(block.get("seconds", 0.0) for block in manifest["blocks"]), 1)
 
 
