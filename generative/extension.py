@@ -9,7 +9,8 @@ The corners of a grid hold parts of shells beyond the last whole one. They are n
 spectrum in a box need not be isotropic, and its diagonals may decay later than its axes. Where the
 known part of such a shell lies above the shell's continued variance v, the waves that it lacks get
 what is left of v, and at least v times v over the known part's. Where axes are resolved unequally,
-most shells are known in part alone, and all are fitted as if whole.
+most shells are known in part alone, and fewer than `FEW` whole ones say too little: then all are
+fitted as if whole.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from pushforward.generative.basis import Basis
 from pushforward.generative.decay import followed
 from pushforward.generative.whitening import inverse_factors
 from pushforward.solvers import Grid
+
+FEW = 6  # shells of an octave that can tell one law from another
 
 
 def finer(old: Grid, new: Grid) -> list[float]:
@@ -90,7 +93,7 @@ def continued(
     `factor` (S, C, C), S <= S', are the fitted ones; of (S',) coefficients, `count` stand behind
     each and `added` are new. `even`: shells known in part are so in their corners.
 
-    Raises ValueError when fewer than two whole shells of the last octave have any variance.
+    Raises ValueError when fewer than two shells of the last octave have any variance.
     """
     known = len(factor)
     out = factor.new_zeros(len(log_k), *factor.shape[1:])
@@ -99,11 +102,10 @@ def continued(
         return out
     deviation = factor.square().sum(-1).sqrt()  # (S, C) at one coefficient
     own = factor.diagonal(dim1=-2, dim2=-1) > 0
-    whole = (count[:known] > 0) & own.any(1) & torch.isfinite(log_k[:known])
-    if even:
-        whole &= added[:known] == 0
-    last = log_k[:known][whole].max() if whole.any() else -math.inf
-    octave = whole & (log_k[:known] > last - math.log(2) - 1e-9)
+    filled = (count[:known] > 0) & own.any(1) & torch.isfinite(log_k[:known])
+    octave = _last(filled & (added[:known] == 0), log_k[:known])
+    if not even or int(octave.sum()) < FEW:
+        even, octave = False, _last(filled, log_k[:known])
     if int(octave.sum()) < 2:
         raise ValueError(
             f"expected at least 2 shells with variance in the last octave of the spectrum, got "
@@ -111,7 +113,7 @@ def continued(
         )
     beside = torch.cat([deviation, deviation.new_zeros(len(log_k) - known, factor.shape[1])])
     share = count / (count + added).clamp_min(1)
-    end = octave & (log_k[:known] >= last)
+    end = octave & (log_k[:known] == log_k[:known][octave].max())
     for i, largest in enumerate(deviation.square().amax(0)):
         some = octave & own[:, i]
         if int(some.sum()) < 2 or not own[end, i].all():
@@ -126,6 +128,13 @@ def continued(
         row[:, i] *= row[:, i].square() > floor * largest
         out[new, i] = row.to(out)
     return out
+
+
+def _last(shells: Tensor, log_k: Tensor) -> Tensor:
+    """Those of some shells that lie in their last octave."""
+    if not shells.any():
+        return shells
+    return shells & (log_k > log_k[shells].max() - math.log(2) - 1e-9)
 
 
 def _rest(level: Tensor, known: Tensor, share: Tensor) -> Tensor:

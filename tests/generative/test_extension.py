@@ -84,6 +84,21 @@ def test_unequal_spacing_takes_all_shells_that_are_known_in_part() -> None:
         assert abs(float(powers[0] / powers[1]) - 1) < 0.15
 
 
+def test_few_whole_shells_are_not_fitted_alone() -> None:
+    """16 points an axis: shells 4 to 7 are too few, so corners up to 11 are fitted as well."""
+    factor, k = power_law(24)
+    part = factor.clone()
+    part[:6] *= 9  # the last octave of all that is known is 6 to 11
+    count, added = torch.full((24,), 8), torch.zeros(24).long()
+    count[12:], added[8:] = 0, 8
+    found = continued(part[:12], k.log(), count, added, 1e-30)
+    torch.testing.assert_close(found[8:], factor[8:], rtol=1e-11, atol=0)
+    added[8:12] = 0  # the control: as many shells, whole ones, of which five are off
+    part[:8] *= 9
+    wrong = continued(part[:12], k.log(), count, added, 1e-30)
+    assert (wrong[12:, 0, 0] / factor[12:, 0, 0]).log().abs().min() > 0.1
+
+
 def test_a_channel_that_ends_inside_the_octave_stays_ended() -> None:
     factor, _ = power_law(32)
     factor[12:, 0] = 0
