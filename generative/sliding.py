@@ -17,7 +17,7 @@ own, at a time from rest to rest + r d (or 1, before the first move). Where the 
 all columns and a column, given those in the window, does not depend on ones that have left it, the
 strip has the law of the whole.
 
-With an exact denoiser every column of y keeps unit variance; a network's drifts. `leveled` strips
+With an exact denoiser every column of y keeps unit variance; a network's drifts. `levelled` strips
 are drawn first, and what keeps their columns' variance at one, by move and step, is applied to all
 others: the sampler's calibration, column by column.
 
@@ -60,7 +60,7 @@ def slide(
     seed: int = 0,
     sampler: Sampler | None = None,
     stride: int | None = None,
-    leveled: int = 0,
+    levelled: int = 0,
     batch: int = BATCH,
 ) -> Float[Tensor, "member channel *strip"]:
     """Members as fields `width` columns (points of the last axis) wide, float32.
@@ -69,9 +69,9 @@ def slide(
     preset's when it does not say; its `steps` are those of a whole path, from which a move by
     `stride` columns takes its share, one at least and one evaluation more. `stride` is by default
     half of the columns that are clear at rest; the fewer, the more of them stay in sight. A
-    column's variance is leveled by that of so many strips, with an error of its sampling; 0 leaves
-    it to the network. Gains of the surrogate's own calibration, which are of whole windows, are
-    not applied.
+    column's variance is levelled by that of so many strips, with an error of its sampling; 0
+    leaves it to the network. Gains of the surrogate's own calibration, which are of whole windows,
+    are not applied.
 
     Raises ValueError for a basis other than pixel, a periodic box, a path without windows by
     column or with a front wider than the window, columns that cannot vary alike, a sampler that
@@ -101,21 +101,33 @@ def slide(
             f"expected width, batch >= 1 and a stride of 1 to {front.clear - 1} times {size} "
             f"columns, so that a clear one stays, got {width}, {batch} and {stride}; change them"
         )
-    if leveled == 1 or leveled < 0:
+    if levelled == 1 or levelled < 0:
         raise ValueError(
-            f"expected 0 or at least 2 strips to level columns by, got {leveled}; raise it"
+            f"expected 0 or at least 2 strips to level columns by, got {levelled}; raise it"
         )
-    gains = None
-    if leveled:
-        some = _Strip(surrogate, range(leveled), seed, sampler, front, size, [], batch)
-        once = surrogate.basis.grid.shape[-1] + stride  # all that the first window knew has left
-        some.run(min(width, front.clear * size + once), stride)
-        gains = some.gains
+    gains = _gains(surrogate, levelled, width, stride, seed, sampler, batch) if levelled else None
     strips = [surrogate.basis.mean.new_empty((0, *_shape(surrogate.basis, width))).float()]
     for start in range(0, len(members), batch):
         own = members[start : start + batch]
         strips.append(_Strip(surrogate, own, seed, sampler, front, size, gains).run(width, stride))
     return torch.cat(strips)
+
+
+def _gains(
+    surrogate: Surrogate,
+    strips: int,
+    width: int,
+    stride: int,
+    seed: int,
+    sampler: Sampler,
+    batch: int,
+) -> list[list[Tensor]]:
+    """What columns are multiplied by, measured on strips of their own until nothing is new."""
+    front, size = front_of(surrogate)
+    some = _Strip(surrogate, range(strips), seed, sampler, front, size, [], batch)
+    once = surrogate.basis.grid.shape[-1] + stride  # all that the first window knew has left
+    some.run(min(width, front.clear * size + once), stride)
+    return some.gains or []
 
 
 class _Strip:

@@ -14,7 +14,7 @@ of a window the next one repeats (1: a copy, 0: nothing). With the exact denoise
 torus of 16 columns short lags are the torus's, and a window repeats a tenth (delay 0.5) to a
 quarter (0.7) of the one before and next to nothing of that before it. Windows that are drawn
 independently and put side by side are the control: no correlation across a seam. They have the
-gains of the calibration; strips are leveled, column by column, by twice as many others.
+gains of the calibration; strips are levelled, column by column, by twice as many others.
 """
 
 from __future__ import annotations
@@ -122,10 +122,10 @@ def _order(archive: Archive, study: Study, members: int) -> dict[str, Any]:
             range(members),
             WINDOWS * window,
             sampler=sampler,
-            leveled=leveled,
+            levelled=levelled,
             batch=members,
         )[:, 0]
-        for leveled in (0, 2 * members)
+        for levelled in (0, 2 * members)
     )
     parts = surrogate.sample(range(WINDOWS * members), sampler=sampler, batch=members)
     apart = torch.cat(parts.chunk(WINDOWS), -1)

@@ -131,17 +131,17 @@ def test_columns_are_levelled_by_other_strips(sampler: Sampler) -> None:
     surrogate, width = fitted(), 4 * WINDOW
     surrogate.denoiser = Faint(surrogate.denoiser)
 
-    def columns(leveled: int) -> torch.Tensor:
+    def columns(levelled: int) -> torch.Tensor:
         strips = slide(
-            surrogate, range(COUNT), width, sampler=sampler, leveled=leveled, batch=COUNT
+            surrogate, range(COUNT), width, sampler=sampler, levelled=levelled, batch=COUNT
         )
         return strips.double().square().mean((0, 1, 2))
 
     error = math.sqrt(2 / COUNT / 2)  # rows of a strip are alike: about two of the four count
     assert (columns(COUNT) - 1).abs().max() < 4 * math.hypot(error, error)
     assert abs(columns(0)[2 * WINDOW :].mean() - 1) > 4 * error  # the control
-    wide = slide(surrogate, range(3), width, sampler=sampler, leveled=16)
-    some = slide(surrogate, [1], width, sampler=sampler, leveled=16, batch=1)
+    wide = slide(surrogate, range(3), width, sampler=sampler, levelled=16)
+    some = slide(surrogate, [1], width, sampler=sampler, levelled=16, batch=1)
     torch.testing.assert_close(some[0], wide[1], rtol=1e-4, atol=1e-4)
 
 
@@ -154,7 +154,7 @@ def test_levelled_strips_of_lines_and_of_several_channels(grid: Grid, second: st
         u[:, 1] = 3.0 if second == "none" else 2 * u[:, 0]
     surrogate = Surrogate.fit(page(), u, grid)
     surrogate.denoiser = GaussianDenoiser()
-    strips = slide(surrogate, range(3), 20, sampler=Sampler(steps=8), leveled=64)
+    strips = slide(surrogate, range(3), 20, sampler=Sampler(steps=8), levelled=64)
     assert strips.shape == (3, 2, *grid.shape[:-1], 20)
     assert strips.isfinite().all()
     plain = slide(surrogate, range(3), 20, sampler=Sampler(steps=8))
@@ -284,7 +284,7 @@ ROWWISE = replace(page().path, windows=Windows("row", 0.7))
         (lambda: slide(fitted(0.8, 2), [0], 20, stride=3), "times 2 columns"),
         (lambda: slide(fitted(), [0], 20, stride=-1), "a stride of 1 to 6"),
         (lambda: slide(fitted(), [0], 0), "width, batch >= 1"),
-        (lambda: slide(fitted(), [0], 20, leveled=1), "0 or at least 2 strips to level"),
+        (lambda: slide(fitted(), [0], 20, levelled=1), "0 or at least 2 strips to level"),
         (lambda: slide(fitted(), [0], 20, sampler=Sampler("strang")), "got strang"),
     ],
 )
